@@ -20,6 +20,7 @@ from aura_daemon.daemon.extensions import extensions_of
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
+from aura_daemon.dispatch.ended_parts import EndedParts
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import UserError
@@ -31,6 +32,7 @@ from aura_daemon.hooks.programs import missing_programs
 from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
+from aura_daemon.outbox.kept_parts import KeptParts
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
@@ -115,7 +117,8 @@ def assemble_daemon(
         keeps = choice.disposition is SourcePolicy.KEEP
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, inbox=inbox, overwrites=settings.existing == "overwrite")
-        disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
+        kept_parts = KeptParts(intake.claims.inputs, intake.claims.temp)
+        disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, kept_parts, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         extensions = extensions_of(
             settings,
@@ -168,13 +171,14 @@ def assemble_daemon(
             since_claim_s=receiver.since_claim_s,
             source_ended=receiver.job_ended,
             input_images=intake.input_images,
+            ended_parts=EndedParts(journal=journal, kept_parts=kept_parts),
             gpu_may_spill=is_wsl2(),
         )
         dispatcher = Dispatcher(
             settings=settings,
             journal=journal,
             pool=pool,
-            task_builder=TaskBuilder(journal, intake.input_images, delivery),
+            task_builder=TaskBuilder(journal, intake.input_images, delivery, kept_parts),
             outcomes=outcomes,
             delivery=delivery,
             previews=Previews(delivery),

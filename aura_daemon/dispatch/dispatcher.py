@@ -12,6 +12,7 @@ from typing import Final
 
 from loguru import logger
 
+from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.batching import CAPTION_BATCHES, most_together
 from aura_daemon.dispatch.ended_job import EndedJob, model_of
@@ -19,7 +20,7 @@ from aura_daemon.dispatch.leak_detection import grows
 from aura_daemon.dispatch.next_job import QueueHead, chosen
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
-from aura_daemon.dispatch.task_builder import TaskBuilder
+from aura_daemon.dispatch.task_builder import PartLost, TaskBuilder
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, Holdups
 from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerEnded, notify
@@ -175,9 +176,9 @@ class Dispatcher:
         first = self._next_job(time.monotonic(), slot, takes_it=True)
         if first is None:
             return False
-        start = next_start(first.tried, engine_kind(first.request))
+        start = next_start(first.tried, engine_kind(first.runs))
         if start is None:  # the job failed on the last rung, and the journal could not record that
-            start = next_start((), engine_kind(first.request))
+            start = next_start((), engine_kind(first.runs))
             assert start is not None
         measured = tuple(self.journal.measured(model_of(first, self.settings)))
         together = self._batch_limit(first, slot, start, measured)
@@ -243,7 +244,7 @@ class Dispatcher:
 
     def _batch_of(self, first: Job, most: int, start: Start) -> list[Job]:
         """The job, and queued jobs with the same batch key and start that may run together with it."""
-        key = batch_key(first.request)
+        key = batch_key(first.runs)
         if most < 2 or key is None:
             return [first]
         others: list[Job] = []
@@ -251,7 +252,7 @@ class Dispatcher:
             others = [
                 job
                 for job in self.journal.queued_like(first, looked_at)
-                if batch_key(job.request) == key and next_start(job.tried, engine_kind(job.request)) == start
+                if batch_key(job.runs) == key and next_start(job.tried, engine_kind(job.runs)) == start
             ]
             if len(others) >= most - 1:
                 break
@@ -265,6 +266,10 @@ class Dispatcher:
             if isinstance(built, Failure):
                 return EndedJob(job=job, source=source), built
             job = self.journal.start(job, begun)
+        except PartLost:
+            logger.warning("{}: what was kept of its parts has gone: it begins anew", job.id)
+            self.journal.begin_anew(job, chain_of(job.request))
+            return None
         except OSError as error:  # a faltering mount, too many open files, a full disk: not the image's fault
             self.health.hold_up(IMAGES[JobKind(job.kind)], f"{job.id} is not started", error)
             return None

@@ -39,12 +39,12 @@ class EndedJob:
 
 def model_of(job: Job, settings: Settings) -> str:
     """The model of a job, as workers and the journal's measurements name it; empty for sheets."""
-    match engine_kind(job.request):
+    match engine_kind(job.runs):
         case JobKind.GENERATE:
-            model, speed = job.model or settings.generate.model, speed_named(job.request)
+            model, speed = job.model or settings.generate.model, speed_named(job.runs)
             return loaded_as(model, speed or settings.generate.speed)
         case JobKind.CAPTION:
-            answers = is_question(job.request)
+            answers = is_question(job.runs)
             return (settings.caption.question_model or "") if answers else job.model or settings.caption.model
         case JobKind.GRID | JobKind.BENCHMARK:
             return ""

@@ -17,6 +17,7 @@ from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.captioned_copies import with_written_copy
 from aura_daemon.dispatch.ended_job import EndedJob, model_of
+from aura_daemon.dispatch.ended_parts import EndedParts
 from aura_daemon.dispatch.retry_policy import GiveBack, GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
@@ -59,6 +60,7 @@ class OutcomeHandler:
     """Called with the source of every job that has ended."""
     input_images: InputImages
     """Where the pictures lie of which copies are made."""
+    ended_parts: EndedParts
     gpu_may_spill: bool = False
     """Where a GPU's memory is used up, its driver gives memory of the host instead (WSL2)."""
     done: int = field(init=False, default=0)
@@ -175,7 +177,7 @@ class OutcomeHandler:
         tried = (*job.tried, attempt) if attempt is not None else job.tried
         decision = decide(
             failure,
-            kind=engine_kind(job.request),
+            kind=engine_kind(job.runs),
             tried=tried,
             attempts=job.attempts,
             attempts_allowed=self.settings.attempts,
@@ -281,7 +283,11 @@ class OutcomeHandler:
         kept, publishable = [], []
         for result in results:
             try:
-                publishable.append(self._publishable(result))
+                whole = self.ended_parts.deliverable(result)
+                if whole is None:
+                    self._undelivered.pop(result.job.id, None)
+                    continue
+                publishable.append(self._publishable(whole))
                 kept.append(result)
             except OSError as error:
                 self._keep(result, error)

@@ -14,7 +14,7 @@ from aura_daemon.formats.benchmarks.schema import BenchmarkResultRecord
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionPlace, ExistingText
-from aura_daemon.jobs.requests import ImageFormat, Metadata
+from aura_daemon.jobs.requests import ImageFormat, JobKind, Metadata
 from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
 from aura_daemon.jobs.speed import Speed
 
@@ -259,6 +259,19 @@ class TextRecord(_Record):
     is_kept: bool = Field(description="it was there, and stays as it was: the caption is in the outbox")
 
 
+class PartRecord(_Record):
+    """One of several runs of a model that a job took."""
+
+    task: JobKind
+    model: ModelRecord
+    device: str
+    rung: str
+    seconds: float
+    caption: str | None = Field(
+        None, description="what it said; left out where it drew", exclude_if=lambda value: value is None
+    )
+
+
 class Sidecar(_Page):
     """What was made, from what, by what and how long it took. Present means: the payload is complete."""
 
@@ -301,6 +314,11 @@ class Sidecar(_Page):
         None,
         description="the text beside the picture, where the caption was meant for that; else left out",
         exclude_if=lambda value: value is None,
+    )
+    parts: list[PartRecord] = Field(
+        [],
+        description="what ran for it, in order, where that was more than one model run",
+        exclude_if=lambda value: not value,
     )
 
 

@@ -18,6 +18,8 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.chains import rounds
+from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.formats.plain_text import MOST_BYTES
@@ -103,14 +105,19 @@ class Admission:
             specs, named_again = self._resolve_regenerations(source, parsed, found)
             if isinstance(specs, RejectedFile):
                 return self._refuse_problems(source, specs.problems)
+            specs = [(one, parsed_job) for spec, parsed_job in specs for one in _each_round(spec)]
             applied = folders if kind is not SourceKind.SIDECAR else ()
             jobs = tuple(
                 self._job(source, spec, parsed_job, number if len(specs) > 1 else None, applied)
                 for number, (spec, parsed_job) in enumerate(specs, start=1)
             )
+            numbers = [spec.round for spec, _ in specs]
+            jobs = rounds.linked(jobs, numbers, self._settings.generate.format)
             jobs += tuple(self._contact_sheets(source, jobs, parsed))
+            jobs += tuple(rounds.sheets(jobs, numbers, number=len(jobs) + 1))
             jobs, named = self._input_images.take(source, jobs)
             jobs = tuple(job for job in jobs if not self._is_skipped(source, job))
+            jobs = tuple(replace(job, chain=chain_of(job.request)) for job in jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
         self._journal.admit(source, jobs, tuple(dict.fromkeys(named_again + named)))
@@ -301,3 +308,11 @@ def drawn_seed() -> int:
 
 def _one_job(spec: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:
     return parser.ParsedFile(jobs=(ParsedJob(spec=spec, text=text),))
+
+
+def _each_round(spec: JobSpec) -> tuple[JobSpec, ...]:
+    """A spec for each round of a reflection; any other as it is."""
+    if not spec.rounds or not isinstance(spec.request, GenerateRequest):
+        return (spec,)
+    requests = rounds.round_requests(spec.request, spec.rounds, seed=drawn_seed())
+    return tuple(replace(spec, request=request, round=number) for number, request in enumerate(requests, start=1))

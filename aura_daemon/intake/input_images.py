@@ -96,14 +96,16 @@ class InputImages:
 
     def of(self, job: Job, source: Source) -> JobImages:
         """The bytes of the images that a job is about; raises OSError where they are gone."""
-        if isinstance(job.request, CaptionRequest) and not job.request.image:
+        if isinstance(job.runs, CaptionRequest) and not job.runs.image:
             return JobImages(image=durable_files.read(self._claims.file_of(source)))
+        if isinstance(job.runs, GenerateRequest) and job.runs.image is None:  # what it described is not drawn upon
+            return JobImages()
         read = {target.suffix: durable_files.read(target) for _, target in self._copies(job)}
         return JobImages(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
 
     def recorded(self, source: Source, job: Job, images: JobImages) -> Source:
         """Corrects a source in the journal whose image was changed by a writer that had it open over the claim."""
-        request, image = job.request, images.image
+        request, image = job.runs, images.image
         if image is None or not isinstance(request, CaptionRequest) or request.image or image.sha256 == source.sha256:
             return source
         logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
@@ -188,9 +190,14 @@ def _names_in(request: Request) -> tuple[str | None, ...]:
     match request:
         case CaptionRequest():
             return (request.image,)
-        case GridRequest() | BenchmarkRequest():
+        case BenchmarkRequest():
+            return ()
+        case GridRequest():
+            return (request.image,) if request.image is not None else ()
+        case GenerateRequest(follows=str()):
             return ()
         case GenerateRequest():
-            return tuple(name for name in (request.image, request.mask) if name is not None)
+            image = request.image if request.image is not None else request.described
+            return tuple(name for name in (image, request.mask) if name is not None)
         case _:
             assert_never(request)

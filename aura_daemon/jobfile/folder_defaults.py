@@ -21,6 +21,7 @@ from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.caption_writing import WAYS
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.neighbours import with_meaning
+from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobs.caption_files import CaptionFile
@@ -107,7 +108,7 @@ def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequenc
     merged = dict(keys)
     fields = KEYS & _model(task, keys).model_fields.keys()
     without_use = frozenset({"strength"}) if merged.get("image") is None else frozenset()
-    needs_one_seed = task in (REGENERATE, BENCHMARK)
+    needs_one_seed = task in (REGENERATE, REFLECT, BENCHMARK)
     for defaults in folders:
         chosen = (choice for choice in (SIZE, WAYS) if any(merged.get(key) is not None for key in choice))
         settled = frozenset[str]().union(*chosen)
@@ -141,6 +142,8 @@ def _model(task: str, keys: Mapping[str, object]) -> type[BaseModel]:
     """The model of a job's keys."""
     if task == BENCHMARK:
         return benchmark_model(keys)
+    if task == REFLECT:
+        return ReflectJob
     return RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]
 
 

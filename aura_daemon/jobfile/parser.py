@@ -20,6 +20,7 @@ from aura_daemon.jobfile.expansion import ExpansionPlan
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
+from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
@@ -146,7 +147,7 @@ class JobPlans:
             self._found.append(_PlannedDocument(plan=plan, text=text, lines=lines, warnings=warnings))
             return ()
 
-        if task_of(keys) in (REGENERATE, BENCHMARK):
+        if task_of(keys) in (REGENERATE, REFLECT, BENCHMARK):
             spec = self._validated(keys, lines=lines, written=written)
             for key in TEXTS:
                 warnings += remarks_on_texts(key, [str(keys[key])] if keys.get(key) is not None else [])
@@ -182,7 +183,9 @@ class JobPlans:
     def problem_of_number(self) -> Problem | None:
         """Why the documents ask for too many jobs; None where they do not."""
         plans = [found.plan for found in self._found if isinstance(found.plan, ExpansionPlan)]
-        return expansion.problem_of_number(plans, file=self.file, others=len(self._found) - len(plans))
+        others = [found.plan for found in self._found if not isinstance(found.plan, ExpansionPlan)]
+        rounds = sum(plan.rounds for plan in others if isinstance(plan, JobSpec))
+        return expansion.problem_of_number(plans, file=self.file, others=len(others) + rounds)
 
     def made(self, draw: Draw) -> ParseResult:
         """All jobs, or why they cannot be made.

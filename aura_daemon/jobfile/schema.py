@@ -13,6 +13,7 @@ from typing import Any, Final
 from aura_daemon.jobfile.keys.benchmark import BenchmarkJob, CaptionBenchmarkJob
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.reflect import ReflectJob
 from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes", "question")
@@ -39,7 +40,7 @@ PROSE: Final = frozenset(
 
 def job_schema() -> dict[str, Any]:
     """JSON Schema of one document of a job file."""
-    models = GenerateJob, CaptionJob, RegenerateJob, BenchmarkJob, CaptionBenchmarkJob
+    models = GenerateJob, CaptionJob, RegenerateJob, ReflectJob, BenchmarkJob, CaptionBenchmarkJob
     jobs = [model.model_json_schema() for model in models]
     definitions = {name: rule for job in jobs for name, rule in job.pop("$defs", {}).items()}
     return {

@@ -32,23 +32,25 @@ from aura_daemon.jobfile.keys.benchmark import (
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
+from aura_daemon.jobfile.keys.reflect import REFLECT, ROUNDS, ReflectJob, ReflectKeys
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
 from aura_daemon.jobs.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 
-TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE, BENCHMARK)
+TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE, REFLECT, BENCHMARK)
 """The values of `task`."""
 
 TEXTS: Final = ("prompt", "negative_prompt")
 """Keys whose text is drawn."""
 
-_Model: TypeAlias = type[GenerateJob | CaptionJob | RegenerateKeys | BenchmarkKeys]
+_Model: TypeAlias = type[GenerateJob | CaptionJob | RegenerateKeys | ReflectKeys | BenchmarkKeys]
 
 _MODELS: Final[Mapping[str, _Model]] = {
     JobKind.GENERATE: GenerateJob,
     JobKind.CAPTION: CaptionJob,
     REGENERATE: RegenerateJob,
+    REFLECT: ReflectJob,
 }
 
 
@@ -61,6 +63,10 @@ class JobSpec:
     """Higher runs first."""
     grid: bool = False
     """Whether a contact sheet of the document's pictures is made too."""
+    rounds: int = 0
+    """Of a reflection, which becomes a job for each; 0 for any other job."""
+    round: int = 0
+    """Which of them this is, counted from 1; 0 before they are jobs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +139,8 @@ def validated(
         asked = job.request()
         picture = request if isinstance(request, GenerateRequest) else None
         return JobSpec(request=replace(asked, picture=picture), priority=job.priority)
+    if isinstance(job, ReflectKeys):
+        return JobSpec(request=request, priority=job.priority, rounds=int(job.rounds or ROUNDS))
     return JobSpec(request=request, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
 
 

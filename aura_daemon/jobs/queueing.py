@@ -94,6 +94,8 @@ def batch_key(request: Request) -> Request | None:
                 tags=(),
                 notes="",
                 embedded=None,
+                described=None,
+                follows=None,
             )
         case _:  # pragma: no cover
             assert_never(request)

@@ -111,6 +111,10 @@ class GenerateRequest:
     """Settings of the picture that is made again; None for every other job."""
     variant: str = ""
     """How the picture was computed that a sidecar asks for again; empty: as is usual here."""
+    described: str | None = None
+    """The name of the image whose caption `{caption}` in a text stands for; that of `image` where there is one."""
+    follows: str | None = None
+    """The id of the job whose picture is meant by `described` and `image`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,6 +181,10 @@ class GridRequest:
     column_labels: tuple[str, ...] = ()
     row_labels: tuple[str, ...] = ()
     cell_labels: tuple[str, ...] = ()
+    image: str | None = None
+    """The name of an image that lies before the pictures."""
+    captions: bool = False
+    """Whether the label of each picture is the caption that it was drawn from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

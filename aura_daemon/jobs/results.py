@@ -9,8 +9,9 @@ from typing import Final, TypeAlias
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.caption_files import CaptionFile
+from aura_daemon.jobs.parts import JobPart
 from aura_daemon.jobs.picture_copies import PictureCopy
-from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, Metadata, Request
 from aura_daemon.jobs.speed import Speed
 
 EAGER: Final = "eager"
@@ -259,6 +260,21 @@ class Produced:
     """A small WebP of the picture that was drawn or described, for the gallery; empty where none was wanted or made."""
     copy: PictureCopy | None = None
     """The described picture with its caption in it; it becomes a payload when the result is published."""
+    parts: tuple[JobPart, ...] = ()
+    """What ran for it, where the job took several parts."""
+
+
+def part_of(request: Request, produced: Produced, *, seconds: float) -> JobPart:
+    """A part that is done, of what came of it."""
+    return JobPart(
+        request=request,
+        model=produced.model,
+        model_sha256=produced.model_sha256,
+        device=produced.device,
+        rung=produced.rung,
+        seconds=round(seconds, 3),
+        text=produced.text,
+    )
 
 
 Outcome: TypeAlias = Produced | Failure

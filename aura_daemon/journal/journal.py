@@ -17,11 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.jobs.benchmarks import BenchmarkRun
-from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
+from aura_daemon.jobs.lifecycle import OPEN, SOURCE_TRANSITIONS, JobState, SourceState, is_legal
+from aura_daemon.jobs.parts import Chain
+from aura_daemon.jobs.requests import kind_of
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.journal.database import FILE_NAME as FILE_NAME  # for all who open a journal
 from aura_daemon.journal.database import Database
@@ -117,7 +119,7 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
         with self._database.transaction(is_durable=source.failure is not None) as database:
             self._move_source(database, source.id, SourceState.ADMITTED, **read)
             for job in jobs:
-                derived = {"stem_key": stem_key(job.stem), "model": job.queue, "demand": job.demand}
+                derived = {"stem_key": stem_key(job.stem), **_queue_columns(job)}
                 _insert(database, "jobs", {**columns_of(job), "state": JobState.QUEUED, **derived})
             for image in named:
                 row = (os.fsencode(image.path), image.size_bytes, in_64_bits(image.modified_ns), source.id)
@@ -186,6 +188,17 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
         attempts = job.attempts if count_attempt else job.attempts - 1
         return self._move(job, JobState.QUEUED, attempts=attempts, tried=with_attempt(job.tried, tried))
 
+    def go_on(self, job: Job, chain: Chain) -> None:
+        """Queues a job again, for another part; what failed before concerned the part that is done."""
+        fresh: dict[str, Any] = {"chain": chain, "attempts": 0, "tried": (), "begun": None}
+        self._move(job, JobState.QUEUED, is_durable=False, **fresh, **_queue_columns(replace(job, chain=chain)))
+
+    def begin_anew(self, job: Job, chain: Chain | None) -> None:
+        """Has a queued job begin with its first part again."""
+        changes = {"chain": chain, **_queue_columns(replace(job, chain=chain))}
+        with self._database.transaction(is_durable=False) as database:
+            _update(database, "jobs", job.id, columns(changes))
+
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
         """Records the name of the outputs; `sync` comes before any of them is written."""
         key = stem_key(stem)
@@ -228,6 +241,8 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
 
         `hook`: what hooks are told of it.
         """
+        if after not in OPEN:
+            changes["kind"] = kind_of(job.request)  # not that of its last part
         with self._database.transaction(is_durable=is_durable) as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
             if not is_legal(before, after):
@@ -237,7 +252,7 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
                 self.hook_events.record(database, hook, job.id, now=cast(float, changes["finished_at"]))
         self._counts[before] -= 1
         self._counts[after] += 1
-        stored = {name: value for name, value in changes.items() if name != "stem_key"}  # a column, no field
+        stored = {name: value for name, value in changes.items() if name not in _COLUMNS_ALONE}
         return replace(job, state=after, **stored)  # type: ignore[arg-type]
 
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
@@ -252,6 +267,9 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
         _update(database, "sources", source_id, columns({"state": after, **changes}))
 
 
+_COLUMNS_ALONE: Final = frozenset({"stem_key", "model", "demand"})
+"""Columns by which jobs are found, and which follow from their fields."""
+
 _FORGET: Final = (
     "DELETE FROM hook_events WHERE subject IN (SELECT id FROM jobs WHERE source_id = :id UNION SELECT :id)",
     "DELETE FROM named_images WHERE source_id = :id",
@@ -259,6 +277,11 @@ _FORGET: Final = (
     "DELETE FROM sources WHERE id = :id AND state = 'closed'",
 )
 """Removes a source with all that is known of it."""
+
+
+def _queue_columns(job: Job) -> dict[str, Any]:
+    """Where a job waits, by what it runs next."""
+    return {"kind": kind_of(job.runs), "model": job.queue, "demand": job.demand}
 
 
 def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:

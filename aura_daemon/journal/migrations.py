@@ -238,6 +238,8 @@ CREATE TRIGGER source_forgotten AFTER DELETE ON sources BEGIN DELETE FROM ended 
 
 SQLite numbers it in the transaction that ends a job, and never gives a number twice."""
 
+_CHAINS: Final = "ALTER TABLE jobs ADD COLUMN chain TEXT;"
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -254,6 +256,7 @@ MIGRATIONS: Final = (
     _BENCHMARKS,
     _HOOK_EVENTS,
     _ENDED,
+    _CHAINS,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 

@@ -117,6 +117,10 @@ class JournalQueries:
         """All jobs of a source, in the order of its documents."""
         return self._jobs("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", source_id)
 
+    def is_awaited(self, job: Job) -> bool:
+        """Whether another job of its file waits for this one."""
+        return any(job.id in other.waits_for for other in self.jobs_of(job.source_id))
+
     def interrupted(self) -> list[Job]:
         """Jobs that are running or being delivered; after a restart, those that were interrupted."""
         return self._jobs("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")

@@ -18,18 +18,26 @@ from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.lifecycle import JobState, SourceState
+from aura_daemon.jobs.parts import Chain
 from aura_daemon.jobs.queueing import demand_of, model_named, queue_of
 from aura_daemon.jobs.requests import CaptionRequest, Request
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.request_json import ANY, adapter, request_from_dict, request_to_dict
+from aura_daemon.journal.request_json import (
+    ANY,
+    adapter,
+    chain_from_dict,
+    chain_to_dict,
+    request_from_dict,
+    request_to_dict,
+)
 from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.prediction import Measured
 
 _PATHS: Final = frozenset({"path", "folder", "stem"})
 """Columns that hold bytes: a name on Linux need not be text."""
 
-_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure", "waits_for", "warnings"})
+_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure", "waits_for", "warnings", "chain"})
 """Columns that hold JSON, as `json` writes it: pydantic's writer refuses names that are no text. `request` does too."""
 
 
@@ -75,7 +83,9 @@ class Job:
     """Which of several documents of the file, counted from 1; None for a single one."""
     state: JobState = JobState.QUEUED
     kind: str
+    """Of what it runs; that of `request` once it has ended."""
     request: Request
+    """What it is asked for."""
     text: bytes
     """The bytes of this document, so that it can be handed back alone; empty for images."""
     folder: str
@@ -101,21 +111,28 @@ class Job:
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
+    chain: Chain | None = None
+    """How far a job of several parts is; None for a job of one part."""
+
+    @property
+    def runs(self) -> Request:
+        """What runs next, or now: the whole, or one of several parts."""
+        return self.chain.runs if self.chain is not None else self.request
 
     @property
     def model(self) -> str:
         """The model that the request names; empty for the configured one."""
-        return model_named(self.request)
+        return model_named(self.runs)
 
     @property
     def queue(self) -> str:
         """The queue of its kind in which the job waits: jobs of one queue need the same model."""
-        return queue_of(self.request)
+        return queue_of(self.runs)
 
     @property
     def demand(self) -> str:
         """How much memory the job takes, in words: jobs of one demand wait for memory together."""
-        return demand_of(self.request)
+        return demand_of(self.runs)
 
     @property
     def picture_beside(self) -> str:
@@ -200,6 +217,8 @@ def _column(name: str, value: Any) -> object:
         return os.fsencode(value)
     if name == "request":
         return json.dumps(request_to_dict(value))
+    if name == "chain":
+        return json.dumps(chain_to_dict(value))
     return json.dumps(ANY.dump_python(value)) if name in _JSON else value
 
 
@@ -212,4 +231,6 @@ def _fields(row: sqlite3.Row) -> dict[str, object]:
         found[name] = () if value == "[]" else value and json.loads(value)  # most lists are empty
     if "request" in found:
         found["request"] = request_from_dict(json.loads(found["request"]))
+    if found.get("chain") is not None:
+        found["chain"] = chain_from_dict(found["chain"])
     return found

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
@@ -44,3 +45,19 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
     """The request of a dictionary; a key that an older release did not write has its default."""
     request: Request = adapter(_REQUESTS[JobKind(fields["task"])]).validate_python(fields)
     return request
+
+
+def chain_to_dict(chain: Chain) -> dict[str, object]:
+    """How far a job of several parts is, as a dictionary for JSON."""
+    done = [{**ANY.dump_python(part), "request": request_to_dict(part.request)} for part in chain.done]
+    return {"runs": request_to_dict(chain.runs), "looks_at": chain.looks_at, "done": done}
+
+
+def chain_from_dict(fields: Mapping[str, Any]) -> Chain:
+    """The chain of a dictionary; a key that an older release did not write has its default."""
+    done = [{**part, "request": request_from_dict(part["request"])} for part in fields["done"]]
+    return Chain(
+        runs=request_from_dict(fields["runs"]),
+        looks_at=fields["looks_at"],
+        done=tuple(adapter(JobPart).validate_python(part) for part in done),
+    )

@@ -11,7 +11,8 @@ from typing import assert_never
 from aura_daemon.errors import Problem
 from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
-from aura_daemon.jobs.requests import GridRequest
+from aura_daemon.jobs.parts import JobPart
+from aura_daemon.jobs.requests import CaptionRequest, GridRequest, kind_of
 from aura_daemon.jobs.results import (
     AppliedDefaults,
     Failure,
@@ -99,6 +100,18 @@ def sidecar(
         warnings=[*produced.warnings, *warnings],
         versions=dict(produced.versions),
         text=text,
+        parts=[_part_record(part) for part in produced.parts],
+    )
+
+
+def _part_record(part: JobPart) -> schema.PartRecord:
+    return schema.PartRecord(
+        task=kind_of(part.request),
+        model=schema.ModelRecord(name=part.model, sha256=part.model_sha256),
+        device=part.device,
+        rung=part.rung,
+        seconds=part.seconds,
+        caption=part.text if isinstance(part.request, CaptionRequest) else None,
     )
 
 

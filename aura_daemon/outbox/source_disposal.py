@@ -21,6 +21,7 @@ from aura_daemon.file_names import free_names
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.requests import GenerateRequest, GridRequest
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -38,6 +39,7 @@ from aura_daemon.outbox.failed_files import (
     report_beside,
     unobstructed,
 )
+from aura_daemon.outbox.kept_parts import KeptParts
 from aura_daemon.outbox.result_document import source_record
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
@@ -62,11 +64,18 @@ class SourceDisposal:
     """Puts ended sources in their places and closes them in the journal. Raises OSError; can then be repeated."""
 
     def __init__(
-        self, policy: SourcePolicy, claims: Claims, inputs: InputImages, delivery: Delivery, journal: Journal
+        self,
+        policy: SourcePolicy,
+        claims: Claims,
+        inputs: InputImages,
+        kept_parts: KeptParts,
+        delivery: Delivery,
+        journal: Journal,
     ) -> None:
         self.policy = policy
         self._claims = claims
         self._inputs = inputs
+        self._kept_parts = kept_parts
         self._delivery = delivery
         self._journal = journal
         archived = claims.done.rglob("*") if claims.done.is_dir() else ()
@@ -119,7 +128,7 @@ class SourceDisposal:
         else:
             together = cancelled if len(cancelled) > 1 else []
             for job in failed:
-                if job not in together:
+                if job not in together and not _fails_with_another(job, failed):
                     self._fail_document(source, job)
             if together:
                 self._hand_back_together(source, together, of=len(jobs))
@@ -152,6 +161,7 @@ class SourceDisposal:
         durable_files.sync_folder(self._claims.work_of(ended.file))
         for job in ended.jobs:
             self._inputs.forget(job)
+            self._kept_parts.forget(job)
 
     def _close(self, ended: _Ended) -> None:
         self._journal.close_source(ended.source.id)
@@ -243,6 +253,14 @@ def _after(step: Callable[[_Ended], None], ended: list[_Ended], ends: _Ends) -> 
         else:
             going_on.append(one)
     return going_on
+
+
+def _fails_with_another(job: Job, failed: list[Job]) -> bool:
+    """Whether a round of a reflection, or its sheet, failed for want of a round before, whose document is theirs."""
+    request = job.request
+    follows = isinstance(request, GenerateRequest) and request.follows is not None
+    is_sheet = isinstance(request, GridRequest) and request.captions
+    return (follows or is_sheet) and any(other.id in job.waits_for for other in failed)
 
 
 def _documents_of(jobs: list[Job]) -> bytes:

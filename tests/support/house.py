@@ -24,6 +24,7 @@ from aura_daemon.jobs.results import (
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
+from aura_daemon.outbox.kept_parts import KeptParts
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.mount_guard import MountGuard
@@ -159,6 +160,7 @@ class Door:
         self.folders, self.judging, self.intake = intake.folder_defaults, intake.triage, intake.admission
         guard = MountGuard(house.outbox, house.state)
         self.outbox = Delivery(guard, self.journal, inbox=house.inbox, overwrites=overwrites, monotonic=self.now)
+        self.kept_parts = KeptParts(self.claims.inputs, self.claims.temp)
         self.disposition = SourcePolicy.KEEP if keeps else SourcePolicy.ARCHIVE
 
     def now(self) -> float:
@@ -168,7 +170,9 @@ class Door:
 
     def disposal(self, disposition: SourcePolicy | None = None) -> SourceDisposal:
         """What puts sources away, under a policy."""
-        return SourceDisposal(disposition or self.disposition, self.claims, self.inputs, self.outbox, self.journal)
+        return SourceDisposal(
+            disposition or self.disposition, self.claims, self.inputs, self.kept_parts, self.outbox, self.journal
+        )
 
     def close(self) -> None:
         """Closes the journal."""

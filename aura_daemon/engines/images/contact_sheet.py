@@ -42,8 +42,8 @@ MOST_LINES: Final = 5
 ROW_LABEL: Final = 1 / 2
 """Width of the labels of rows as a share of a cell's width; longer labels are broken into lines."""
 
-LEAST_ROW_LABEL: Final = 10
-"""The least width of labels of rows, in letters' heights: it has room for the longest name of a sampler."""
+LEAST_LABEL: Final = 10
+"""The least width of labels of rows and cells, in letters' heights: it has room for the longest name of a sampler."""
 
 
 def laid_out(
@@ -51,7 +51,8 @@ def laid_out(
 ) -> Produced | Failure:
     """The sheet as a PNG."""
     began_s = time.monotonic()
-    if not any(picture is not None for picture in pictures):
+    made = pictures[1:] if request.image is not None else pictures
+    if not any(picture is not None for picture in made):
         mend = "see the reports of its pictures; moved back, its file asks for all of them once more"
         return Failure(kind=FailureKind.BAD_INPUT, message="none of the pictures of the sheet was made", mend=mend)
     sheet = draw_grid(request, pictures, settings)
@@ -81,9 +82,11 @@ def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: 
     letters_px = max(LEAST_LETTERS_PX, min(cell_px) * LETTERS)
     font = ImageFont.load_default(letters_px)
     line_px = round(letters_px * LINE)
+    if request.cell_labels:
+        cell_px = (max(cell_px[0], round(letters_px * LEAST_LABEL)), cell_px[1])
     columns = [_broken(label, font, cell_px[0], MOST_LINES) for label in request.column_labels]
     below = [_broken(label, font, cell_px[0], MOST_LINES) for label in request.cell_labels]
-    left_px = _width_of_rows(request.row_labels, font, max(cell_px[0] * ROW_LABEL, letters_px * LEAST_ROW_LABEL))
+    left_px = _width_of_rows(request.row_labels, font, max(cell_px[0] * ROW_LABEL, letters_px * LEAST_LABEL))
     labels = [_broken(label, font, left_px, max(1, cell_px[1] // line_px)) for label in request.row_labels]
     top_px, below_px = _height(columns, line_px), _height(below, line_px)
     step = (cell_px[0] + GAP_PX, cell_px[1] + below_px + GAP_PX)

@@ -91,7 +91,7 @@ class GenerateJob(BaseModel):
     """A picture of a prompt."""
 
     model_config = ConfigDict(**types.CONFIG, json_schema_extra=add_matrix)
-    task: _Generate = Field("generate", description="`generate`, `caption`, `regenerate` or `benchmark`")
+    task: _Generate = Field("generate", description="`generate`, `caption`, `regenerate`, `reflect` or `benchmark`")
     prompt: Annotated[types.Prompt, AfterValidator(_not_blank)] = Field(
         min_length=1,
         description=f"text of 1 to {types.MOST_PROMPT_CHARACTERS} characters: what to draw",

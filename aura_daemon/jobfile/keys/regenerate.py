@@ -25,7 +25,7 @@ class RegenerateKeys(BaseModel):
     """A picture made again from the settings in it."""
 
     model_config = types.CONFIG
-    task: Literal["regenerate"] = Field(description="`generate`, `caption`, `regenerate` or `benchmark`")
+    task: Literal["regenerate"] = Field(description="`generate`, `caption`, `regenerate`, `reflect` or `benchmark`")
     image: types.ImageName | None = types.image_field("without it the image that is called as the job file")
     prompt: types.Prompt = Field(
         "",

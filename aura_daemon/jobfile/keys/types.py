@@ -145,7 +145,8 @@ def _image_pattern() -> str:
     return f"^[{SPACE}]*(?![{SPACE}]){here}(?!{_DRIVE.pattern}){folders}(?:{'|'.join(names)})[{SPACE}]*$"
 
 
-def image_field(what: str) -> Any:
+def image_field(what: str, *, is_required: bool = False) -> Any:
     """A key that names an image; `what` says what for."""
     description = "the name of an image: beside the job file, or anywhere below the inbox with its folders before it"
-    return Field(None, description=f"{description}; {what}", json_schema_extra={"pattern": _image_pattern()})
+    default: Any = ... if is_required else None
+    return Field(default, description=f"{description}; {what}", json_schema_extra={"pattern": _image_pattern()})

@@ -53,6 +53,8 @@ ALIKE: dict[str, object] = {
     "tags": ("x",),
     "notes": "y",
     "embedded": EmbeddedSettings(image="a.png"),
+    "described": "a.png",
+    "follows": "j-001",
 }
 
 

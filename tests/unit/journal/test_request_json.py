@@ -11,6 +11,7 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.templates import escape_choices
+from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
@@ -26,7 +27,7 @@ from aura_daemon.jobs.requests import (
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.speed import Speed
-from aura_daemon.journal.request_json import request_from_dict, request_to_dict
+from aura_daemon.journal.request_json import chain_from_dict, chain_to_dict, request_from_dict, request_to_dict
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 SENTENCES = WORDS.map(str.strip).filter(bool)
@@ -63,6 +64,8 @@ AGAIN = st.builds(
     GenerateRequest,
     prompt=SENTENCES,
     variant=st.sampled_from(["", "openvino"]),
+    described=st.none() | st.just("sub/ü.JPG"),
+    follows=st.none() | st.just("j-001"),
     embedded=st.builds(EmbeddedSettings, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
 )
 GRID = st.builds(
@@ -95,7 +98,8 @@ BENCHMARK = st.builds(
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
     of_the_file = {"task", "count", "matrix", "grid", "priority"}
-    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {"embedded", "variant"}
+    of_the_daemon = {"embedded", "variant", "described", "follows"}
+    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 
 
 @given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK)
@@ -103,6 +107,32 @@ def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
     assert request_from_dict(stored) == request_
+
+
+@given(
+    st.builds(
+        Chain,
+        runs=GENERATE | CAPTION,
+        looks_at=st.none() | st.integers(0, 3),
+        done=st.lists(
+            st.builds(
+                JobPart,
+                request=GENERATE | CAPTION,
+                model=WORDS,
+                model_sha256=WORDS,
+                device=WORDS,
+                rung=WORDS,
+                seconds=st.floats(0, 9),
+                text=WORDS,
+                kept_sha256=WORDS,
+            ),
+            max_size=2,
+        ).map(tuple),
+    )
+)
+@settings(max_examples=20)
+def test_how_far_a_job_of_several_parts_is_survives_the_journal(chain: Chain) -> None:
+    assert chain_from_dict(json.loads(json.dumps(chain_to_dict(chain)))) == chain
 
 
 def test_what_an_older_version_journaled_has_the_defaults_of_keys_that_it_did_not_know() -> None:

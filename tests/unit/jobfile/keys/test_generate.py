@@ -13,9 +13,9 @@ RESOLVED = {field.name for field in fields(ResolvedGenerate)}
 
 def test_every_key_is_requested_but_for_those_that_are_not_about_the_picture() -> None:
     assert GenerateJob.model_fields.keys() - REQUESTED == {"task", "count", "matrix", "grid", "priority"}
-    assert REQUESTED - GenerateJob.model_fields.keys() == {"embedded", "variant"}
+    assert REQUESTED - GenerateJob.model_fields.keys() == {"embedded", "variant", "described", "follows"}
 
 
 def test_all_that_is_requested_is_resolved_and_recorded_but_for_names() -> None:
-    assert {"aspect_ratio", "output", "embedded", "variant"} == REQUESTED - RESOLVED
+    assert {"aspect_ratio", "output", "embedded", "variant", "described", "follows"} == REQUESTED - RESOLVED
     assert GenerateRecord.model_fields.keys() == RESOLVED | {"task"}

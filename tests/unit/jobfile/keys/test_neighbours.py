@@ -71,7 +71,10 @@ def test_a_word_that_no_program_has_means_nothing() -> None:
         ("restore_faces: true", "cat.yaml:2: restore_faces: unknown key: faces are not restored here"),
         ("upscale: 2", "cat.yaml:2: upscale: unknown key; did you mean `hires`?"),
         ("clip-skip: 2", "cat.yaml:2: clip-skip: unknown key; did you mean `clip_skip`?"),
-        ("task: txt2img", "cat.yaml:2: task: must be one of generate, caption, regenerate, benchmark (given: txt2img)"),
+        (
+            "task: txt2img",
+            "cat.yaml:2: task: must be one of generate, caption, regenerate, reflect, benchmark (given: txt2img)",
+        ),
         ("task: inpaint", "did you mean `generate`?"),
         ("task: interrogate", "did you mean `caption`?"),
         ("task: upscale", "to enlarge, draw the picture with `hires: {scale: 2}`"),
