@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from aura_daemon.jobs.requests import JobKind
@@ -14,8 +14,11 @@ MOST: Final = 4
 CAPTIONS: Final = 8
 """Default batch size of captions: 16 took as long a caption, on a CPU (see BENCHMARKS), and twice the memory."""
 
-CAPTION_BATCHES: Final = 2
-"""That a worker gets at once: it reads the pictures of one while the model describes those of the other."""
+CAPTION_BATCHES: Final = 4
+"""That a worker gets at once: it reads the pictures of the next meanwhile; for those of the first the model waits."""
+
+HANDED_BYTES: Final = 128 << 20
+"""Of pictures that a worker gets at once, in memory of both processes; one more picture may exceed it."""
 
 PAYS: Final = 0.95
 """A batch is worthwhile where a picture in it takes at most this share of the time that it takes alone."""
@@ -42,6 +45,11 @@ def most_together(
         and one.step_s / one.batch > alone.get(_size(one), float("inf")) * PAYS
     ]  # fmt: skip
     return max(1, min([MOST, *(batch // 2 for batch in unpaid)]))
+
+
+def is_full(image_bytes: Iterable[int]) -> bool:
+    """Whether a worker gets no more pictures than these at once."""
+    return sum(image_bytes) >= HANDED_BYTES
 
 
 def _size(one: Measured) -> tuple[object, ...]:

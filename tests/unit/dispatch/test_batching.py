@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.dispatch.batching import CAPTIONS, MOST, PAYS, most_together
+from aura_daemon.dispatch.batching import CAPTIONS, HANDED_BYTES, MOST, PAYS, is_full, most_together
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung
@@ -59,3 +59,10 @@ def test_a_cpu_draws_one_at_a_time_and_what_is_configured_counts() -> None:
 def test_captions_go_together_on_every_device_unless_configured_otherwise(*, on_gpu: bool) -> None:
     assert most_together(JobKind.CAPTION, configured=None, on_gpu=on_gpu, measured=[], device="any") == CAPTIONS
     assert most_together(JobKind.CAPTION, configured=1, on_gpu=on_gpu, measured=[], device="any") == 1
+
+
+def test_a_worker_gets_pictures_up_to_a_number_of_bytes_and_one_that_exceeds_it() -> None:
+    assert not is_full([])
+    assert not is_full([HANDED_BYTES - 1])
+    assert is_full([HANDED_BYTES - 1, 1])
+    assert is_full([HANDED_BYTES * 5])
