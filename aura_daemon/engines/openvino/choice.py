@@ -56,7 +56,7 @@ def is_convertible(settings: EngineSettings, files: ModelFiles, placement: Place
     engine = settings.generate.engine
     if engine not in (EngineChoice.AUTO, EngineChoice.OPENVINO):
         return f"engine: {engine} is configured"
-    if reason := _speaks_against(files, placement, forced=engine is EngineChoice.OPENVINO):
+    if reason := _speaks_against(files, placement, key="engine", forced=engine is EngineChoice.OPENVINO):
         return reason
     if settings.attention is not Attention.SDPA:
         return f"attention: {settings.attention} is configured"
@@ -70,11 +70,11 @@ def is_looking_convertible(settings: EngineSettings, files: ModelFiles, placemen
         return f"caption.engine: {engine} is configured"
     if not set(architectures_of(files.folder)) & set(LOOKING):
         return "only BLIP captioners look at pictures with it"
-    return _speaks_against(files, placement, forced=engine is CaptionEngine.OPENVINO)
+    return _speaks_against(files, placement, key="caption.engine", forced=engine is CaptionEngine.OPENVINO)
 
 
-def _speaks_against(files: ModelFiles, placement: Placement, *, forced: bool) -> str:
-    """What holds of every model. `forced`: the configuration asks for OpenVINO."""
+def _speaks_against(files: ModelFiles, placement: Placement, *, key: str, forced: bool) -> str:
+    """What holds of every model. `forced`: the configuration asks for OpenVINO, under `key`."""
     if not placement.on_cpu or placement.rung not in RUNGS:
         return f"rung {placement.rung} computes without it"
     if files.weights.pickled:
@@ -84,7 +84,7 @@ def _speaks_against(files: ModelFiles, placement: Placement, *, forced: bool) ->
     if not may_make_code():
         return "this process may not make code (MemoryDenyWriteExecute)"
     if not forced and files.size_bytes < WORTH_BYTES:
-        return "the model is small; engine: openvino converts it all the same"
+        return f"the model is small; {key}: openvino converts it all the same"
     return ""
 
 
