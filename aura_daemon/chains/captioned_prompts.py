@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Final
 
+from aura_daemon.jobs.prompts import placeholders
+from aura_daemon.jobs.prompts.placeholders import filled, literal
 from aura_daemon.jobs.requests import GenerateRequest
 
-CAPTION: Final = "{caption}"
+CAPTION: Final = f"{{{placeholders.CAPTION}}}"
 """Stands in a prompt for what the captioner says of the picture."""
-
-_BRACKETS: Final = re.compile(r"([\\()\[\]])")
-_WORDS: Final = re.compile(r"\b(AND|BREAK)\b")
 
 
 def wants_caption(request: GenerateRequest) -> bool:
@@ -22,10 +20,10 @@ def wants_caption(request: GenerateRequest) -> bool:
 
 def with_caption(request: GenerateRequest, caption: str) -> GenerateRequest:
     """The request with the caption in its texts, where no sign of it is read as syntax."""
-    literal = _WORDS.sub(lambda word: word[0].lower(), _BRACKETS.sub(r"\\\1", caption))
+    values = {placeholders.CAPTION: literal(caption)}
     return replace(
         request,
-        prompt=request.prompt.replace(CAPTION, literal),
-        negative_prompt=request.negative_prompt.replace(CAPTION, literal),
+        prompt=filled(request.prompt, values.get, is_prompt=True),
+        negative_prompt=filled(request.negative_prompt, values.get, is_prompt=True),
         described=None,
     )

@@ -73,6 +73,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "mcp": running.mcp,
     "schema": setup.schema,
     "bench": running.bench,
+    "recipe": setup.recipe,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, fields
+from dataclasses import asdict, astuple, fields, is_dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -16,10 +16,12 @@ from aura_daemon.daemon.explain import path_below
 from aura_daemon.daemon.file_contents import FileContents
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
-from aura_daemon.formats.file_types import JOB_FILE_EXTENSIONS, extension_of
+from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS, extension_of
+from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.intake.folder_listings import FolderListings
-from aura_daemon.jobfile.folder_defaults import is_settings, parse_defaults
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, parse_defaults
 from aura_daemon.jobfile.parser import ParsedFile
+from aura_daemon.jobfile.recipes.merging import is_recipe, task_of_pictures
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
@@ -89,8 +91,8 @@ class _Checker:
             return (Problem(file=name, message=f"cannot be read: {why_denied(error, file.absolute())}"),)
         if is_settings(file.name):
             defaults = parse_defaults(content, file=name, sha256="")
-            return defaults if isinstance(defaults, tuple) else [f"{name}: the settings of its folder"]
-        found = self._contents.read(file.name, content, folders, shown=name)
+            return defaults if isinstance(defaults, tuple) else [f"{name}: {_of_settings(defaults)}"]
+        found = self._contents.read(file.name, content, folders, shown=name, file=file, path=below)
         if isinstance(found, tuple):
             return found
         if isinstance(found, str):
@@ -100,14 +102,22 @@ class _Checker:
             warnings = {f"it lies beside {picture}, so the daemon leaves it alone": None, **warnings}
         return [
             f"{name}: {_summary(found)}",
-            *(_job_lines(found) if self._expand else ()),
+            *(_job_lines(found) if self._expand else _made_by_recipe(found) if is_recipe(folders) else ()),
             *(escaped(f"warning: {name}: {warning}") for warning in warnings),
         ]
 
 
+def _of_settings(defaults: FolderDefaults) -> str:
+    """What a folder's settings are for."""
+    if not is_recipe([defaults]):
+        return "the settings of its folder"
+    verb = {"generate": "drawn from", "regenerate": "made again"}.get(task_of_pictures([defaults]), "captioned")
+    return f"the recipe of its folder: pictures that are dropped there are {verb}"
+
+
 def _picture_beside(file: Path) -> str:
     """The picture whose caption a text or table is by its name; empty where there is none."""
-    if extension_of(file.name) in JOB_FILE_EXTENSIONS:
+    if extension_of(file.name) in (*JOB_FILE_EXTENSIONS, *IMAGE_EXTENSIONS):
         return ""
     listing = FolderListings(file.absolute().parent, now=time.monotonic).of("", since=0.0)
     return next(listing.pictures_of(file.name), "")
@@ -118,6 +128,40 @@ def _summary(parsed: ParsedFile) -> str:
     counts = Counter(type(job.spec.request) for job in parsed.jobs)
     parts = [f"{counts[kind]} to {verb}" for kind, verb in _VERBS.items() if counts[kind]]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"
+
+
+def _made_by_recipe(parsed: ParsedFile) -> Iterator[str]:
+    """The keys of the first job as its folder's recipe makes them."""
+    request = parsed.jobs[0].spec.request
+    if isinstance(request, RegenerateRequest):
+        said = dict(request.keys)
+    else:
+        hidden = ("described", "picture")
+        said = {key: value for key, value in _plain(request).items() if value is not None and key not in hidden}
+    more = ", the first job (--expand lists all)" if len(parsed.jobs) > 1 else ""
+    yield f"  as its folder's recipe makes it{more}:"
+    yield from (escaped(f"    {line}") for line in to_yaml(said).splitlines())
+    if isinstance(request, GenerateRequest) and request.described is not None:
+        yield "  `{caption}` is written first, by the captioner"
+
+
+def _plain(request: Request) -> dict[str, object]:
+    """What a request says beyond what is usual."""
+    usual = {one.name: one.default for one in fields(request)}
+    said = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}
+    return {name: _simple(value) for name, value in said.items()}
+
+
+def _simple(value: object) -> object:
+    match value:
+        case str():
+            return str(value)
+        case tuple():
+            return [_simple(item) for item in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {key: _simple(item) for key, item in asdict(value).items() if item is not None}
+        case _:
+            return value
 
 
 def _job_lines(parsed: ParsedFile) -> Iterator[str]:

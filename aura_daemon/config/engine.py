@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from aura_daemon.jobs.requests import ImageFormat, Metadata
+from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, EngineChoice, Speed
 
@@ -67,6 +67,7 @@ ALIASES: Final = {
     "blip-base": "Salesforce/blip-image-captioning-base",
     "blip-large": "Salesforce/blip-image-captioning-large",
     "git-base-coco": "microsoft/git-base-coco",
+    "florence-2-base": "florence-community/Florence-2-base",
     "blip-vqa-base": "Salesforce/blip-vqa-base",
 }
 """Short names of hub models."""
@@ -146,6 +147,7 @@ class CaptionSettings(ModelSettings):
     """Whether each caption comes with a copy of its picture that has it inside."""
     question_model: str | None = None
     """The model that answers questions, as under `model`; None: questions are refused."""
+    describe: Describe = Describe.SENTENCE
     engine: CaptionEngine = CaptionEngine.AUTO
     speed: CaptionSpeed = CaptionSpeed.BALANCED
 

@@ -30,7 +30,7 @@ from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
 from aura_daemon.config.paths import Folder
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace, ExistingText
-from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
+from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept, PromptLines
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, EngineChoice, Speed
@@ -140,6 +140,7 @@ class CaptionConfig(BaseModel):
     suffix: str = Field("", max_length=500, description="text of at most 500 characters, behind each caption")
     trigger_word: str = Field("", max_length=500, description="text of at most 500 characters, before all")
     existing: ExistingText = Field(ExistingText.KEEP, description=f"one of {', '.join(ExistingText)}")
+    describe: Describe = Field(_ENGINE.caption.describe, description=f"one of {', '.join(Describe)}")
     engine: CaptionEngine = Field(_ENGINE.caption.engine, description=f"one of {', '.join(CaptionEngine)}")
     speed: CaptionSpeed = Field(_ENGINE.caption.speed, description=f"one of {', '.join(CaptionSpeed)}")
 

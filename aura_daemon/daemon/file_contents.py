@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from io import BytesIO
+from pathlib import Path
 from typing import assert_never
 
 from aura_daemon.config.settings import Settings
@@ -15,11 +16,15 @@ from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.admission import drawn_seed
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
+from aura_daemon.intake.recipes.subjects import SubjectsOnDisk
 from aura_daemon.intake.triage import MEND_HEIC, UNREAD_HEIC
-from aura_daemon.jobfile import from_sidecar
-from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
+from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
+from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
+from aura_daemon.jobfile.recipes.merging import is_recipe, task_of_pictures
+from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system.library_versions import is_installed
 from aura_daemon.watch import file_kinds
@@ -36,6 +41,9 @@ class FileContents:
         self._prompt_lines = settings.prompt_lines
         self._most_image_bytes = settings.limits.image_bytes
         self._catalogue = CatalogueReader(settings.generate, answers=settings.caption.question_model is not None).now()
+        self._subjects = SubjectsOnDisk(
+            settings.inbox, companions=settings.companions, most_image_bytes=settings.limits.image_bytes
+        )
         self._folder_defaults = FolderDefaultsReader(settings.inbox, CompletenessTracker(0, now=time.monotonic))
 
     def folders_above(self, path: str, *, shown: str) -> tuple[FolderDefaults, ...] | Problem:
@@ -46,9 +54,19 @@ class FileContents:
             return Problem(file=shown, message=f"its folder's settings cannot be used: {error.strerror}")
 
     def read(
-        self, name: str, content: bytes, folders: tuple[FolderDefaults, ...], *, shown: str
+        self,
+        name: str,
+        content: bytes,
+        folders: tuple[FolderDefaults, ...],
+        *,
+        shown: str,
+        file: Path | None = None,
+        path: str = "",
     ) -> ParsedFile | str | tuple[Problem, ...]:
-        """The jobs of a file, or in words the one job of an image or sidecar. `shown`: the file in problems."""
+        """The jobs of a file, or in words the one job of an image or sidecar. `shown`: the file in problems.
+
+        `file`: where it lies; without it no placeholder is filled in. `path`: below the inbox.
+        """
         route = file_kinds.route(name, content[:HEAD_BYTES], self._accept)
         match route:
             case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE:
@@ -60,6 +78,7 @@ class FileContents:
                     catalogue=self._catalogue,
                     draw=drawn_seed,
                     prompt_lines=self._prompt_lines,
+                    subject=self._subjects.of(file, path or name) if file is not None else NOBODY,
                 )
                 return parsed.problems if isinstance(parsed, RejectedFile) else parsed
             case SourceKind.SIDECAR:
@@ -69,7 +88,15 @@ class FileContents:
                 problem = self.problem_of_image(content)
                 if problem:
                     return (Problem(file=shown, message=problem),)
-                return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
+                if task_of_pictures(folders) == REGENERATE:
+                    return "an image: 1 job, draws it again"
+                if not is_recipe(folders):
+                    return "an image: 1 caption job"
+                subject = Subject(path=path or name, is_picture=True)
+                if file is not None:
+                    subject = self._subjects.of(file, subject.path, content)
+                made = parser.of_picture(folders, subject=subject, catalogue=self._catalogue, draw=drawn_seed)
+                return made.problems if isinstance(made, RejectedFile) else made
             case Leave():
                 return (Problem(file=shown, message=f"would be left alone: {escaped(str(route))}"),)
             case file_kinds.Mismatch():

@@ -103,6 +103,7 @@ def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: M
         candidates=candidates,
         max_words=_first(request.max_words, configured.max_words, 0),
         question=request.question,
+        describe=request.describe or configured.describe,
         embed=(request.embed if request.embed is not None else configured.embed) and not is_question(request),
     )
 

@@ -14,7 +14,7 @@ from aura_daemon.formats.benchmarks.schema import BenchmarkResultRecord
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionPlace, ExistingText
-from aura_daemon.jobs.requests import ImageFormat, JobKind, Metadata
+from aura_daemon.jobs.requests import Describe, ImageFormat, JobKind, Metadata
 from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
 from aura_daemon.jobs.speed import Speed
 
@@ -125,6 +125,9 @@ class CaptionRecord(_Record):
     )
     caption: CaptionFileRecord | None = Field(
         None, description="left out where it is as usual", exclude_if=lambda value: value is None
+    )
+    describe: Describe = Field(
+        Describe.SENTENCE, description="what was said of it", exclude_if=lambda value: value is Describe.SENTENCE
     )
 
 

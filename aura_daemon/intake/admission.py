@@ -26,6 +26,7 @@ from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
+from aura_daemon.intake.recipes.subjects import Subjects
 from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
@@ -61,6 +62,7 @@ class Admission:
         folder_defaults: FolderDefaultsReader,
         journal: Journal,
         catalogue: Callable[[], Catalogue],
+        subjects: Subjects,
     ) -> None:
         """`catalogue` returns what jobs may name at the moment."""
         self._settings = settings
@@ -69,6 +71,7 @@ class Admission:
         self._folder_defaults = folder_defaults
         self._journal = journal
         self._catalogue = catalogue
+        self._subjects = subjects
 
     def admit(self, source: Source) -> tuple[Job, ...]:
         """Reads the claimed bytes once and journals the jobs, or the reason why there are none.
@@ -93,6 +96,7 @@ class Admission:
             logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))
             return ()
         folders = self._folder_defaults.above(source.path)
+        self._input_images.look_anew()
         kind, parsed = self._parse(source.path, found, folders)
         source = replace(source, kind=kind)
         if isinstance(parsed, RejectedFile):
@@ -100,7 +104,6 @@ class Admission:
         if self._is_put_away(source):
             self._journal.admit(source, ())
             return ()
-        self._input_images.look_anew()
         try:
             specs, named_again = self._resolve_regenerations(source, parsed, found)
             if isinstance(specs, RejectedFile):
@@ -166,6 +169,7 @@ class Admission:
                     catalogue=self._catalogue(),
                     draw=drawn_seed,
                     prompt_lines=self._settings.prompt_lines,
+                    subject=self._subjects.of(path),
                 )
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=file, catalogue=self._catalogue())
@@ -174,7 +178,9 @@ class Admission:
                 return route, _one_job(JobSpec(request=from_sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
                 if len(content) <= self._settings.limits.image_bytes:
-                    return route, _one_job(parser.for_image(folders), b"")
+                    subject = self._subjects.of(path, content)
+                    names = self._catalogue()
+                    return route, parser.of_picture(folders, subject=subject, catalogue=names, draw=drawn_seed)
                 most_bytes = self._settings.limits.image_bytes
                 message = f"the image is larger than {most_bytes:,} bytes (limits.image_bytes)"
             case file_kinds.Unfinished():
@@ -225,7 +231,7 @@ class Admission:
             seed = request.seed if request.seed is not None else drawn_seed()
             request = replace(request, seed=seed)
             if request.output is not None:
-                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path.stem, number))
+                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path, number))
                 folder = "/".join(filter(None, (folder, below)))
         elif isinstance(request, CaptionRequest) and request.sampling is not None and request.sampling.seed is None:
             request = replace(request, sampling=replace(request.sampling, seed=drawn_seed()))
@@ -277,11 +283,15 @@ class Admission:
                 waits_for=cell_ids,
             )
 
-    def _placeholders(self, request: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:
+    def _placeholders(
+        self, request: GenerateRequest, seed: int, file: PurePosixPath, number: int | None
+    ) -> dict[str, str | int]:
         """The values of what a template for the name of a result may hold."""
         now = datetime.now(UTC)
         return {
-            "stem": stem,
+            "stem": file.stem,
+            "file": file.name,
+            "folder": file.parent.name,
             "number": number or 1,
             "seed": seed,
             "prompt": request.prompt,

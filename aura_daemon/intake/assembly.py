@@ -59,5 +59,7 @@ def assemble_intake(
         image_lookup=judging.image_lookup,
         input_images=input_images,
         folder_defaults=judging.folder_defaults,
-        admission=Admission(settings, judging.claims, input_images, judging.folder_defaults, journal, catalogue),
+        admission=Admission(
+            settings, judging.claims, input_images, judging.folder_defaults, journal, catalogue, judging.subjects
+        ),
     )

@@ -20,6 +20,7 @@ from aura_daemon.file_names import collision_key, free_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_listings import FolderListings
+from aura_daemon.jobfile.recipes.pictures import expression_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.problems import nearest_name
 from aura_daemon.system import durable_files
@@ -78,6 +79,15 @@ class ImageLookup:
         near = (self._at(str(place)) for place in self._places(job.parent, name))
         exact = next((found for found in near if found is not None), None) or self._anywhere(name)
         return exact or self._find_alike(job.parent, name)
+
+    def matching(self, path: str, pattern: str) -> tuple[str, ...]:
+        """The images in the inbox that `photos/*.jpg` stands for: beside the job file at `path`, else as for a name."""
+        known = sorted(path for paths in self._images_below_inbox().values() for path in paths)
+        for place in self._places(PurePosixPath(path).parent, pattern):
+            fits = expression_of(str(place))
+            if found := tuple(image for image in known if fits.fullmatch(image)):
+                return found
+        return ()
 
     def nearest(self, path: str, name: str | None) -> str:
         """The image that the job file at `path` may mean by a name that no image has; empty where none is near.

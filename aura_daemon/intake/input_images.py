@@ -63,13 +63,13 @@ class InputImages:
 
     def take(self, source: Source, jobs: tuple[Job, ...]) -> tuple[tuple[Job, ...], tuple[NamedImage, ...]]:
         """Copies the images that jobs name, and returns both; raises NotTaken, or OSError."""
-        if source.kind is SourceKind.IMAGE:
-            return jobs, ()
         named: list[NamedImage] = []
         taken = []
         for job in jobs:
             for name, target in self._copies(job):
-                found = self._find(source, name)
+                if name is None and source.kind is SourceKind.IMAGE:  # it is about the claimed file itself
+                    continue
+                found = self._found(source, name)
                 named += self._named_image(found)
                 self._copy(found, target)
                 job = replace(job, warnings=job.warnings + _other_spelling(name, found))
@@ -132,6 +132,12 @@ class InputImages:
 
     def _copy_paths(self, job: Job) -> tuple[Path, Path]:
         return self._claims.inputs / f"{job.id}.image", self._claims.inputs / f"{job.id}{MASK}"
+
+    def _found(self, source: Source, name: str | None) -> FoundImage:
+        """The image that a job names; raises NotTaken. A picture that was dropped lies where it was claimed."""
+        if source.kind is SourceKind.IMAGE and name == PurePosixPath(source.path).name:
+            return FoundImage(file=self._claims.file_of(source), path=source.path, is_waiting=False)
+        return self._find(source, name)
 
     def _find(self, source: Source, name: str | None) -> FoundImage:
         """Finds the image that a job names; raises NotTaken."""

@@ -8,7 +8,7 @@ is a new one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,9 @@ from aura_daemon import file_names
 from aura_daemon.file_names import collision_key
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.image_names import image_names
+from aura_daemon.jobfile.keys.types import stands_for_several
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source, in_64_bits
@@ -61,10 +63,16 @@ class Pairing:
         self._named_by: dict[str, str] = {}
         """Image -> the job file in the inbox that names the image."""
 
-    def missing_image(self, path: str, content: bytes, *, unchanged_s: float) -> str:
-        """The image that the job file at `path` waits for; empty where none is missing or the file will be refused."""
+    def missing_image(
+        self, path: str, content: bytes, folders: Sequence[FolderDefaults] = (), *, unchanged_s: float
+    ) -> str:
+        """The image that the job file at `path` waits for; empty where none is missing or the file will be refused.
+
+        `folders`: the settings of its folders, nearest first.
+        """
         self._image_lookup.look_anew()
-        missing = [self._missing_image(path, name, unchanged_s=unchanged_s) for name in image_names(content, file=path)]
+        names = image_names(content, file=path, folders=folders)
+        missing = [self._missing_image(path, one, unchanged_s=unchanged_s) for one in self._each(path, names)]
         return next((reason() for reason in missing if reason is not None), "")
 
     def waiting_for(self, path: str) -> set[str]:
@@ -99,6 +107,12 @@ class Pairing:
         if source is None or source.state is not SourceState.CLOSED:
             return False
         return (source.size_bytes, source.modified_ns) == (status.st_size, in_64_bits(status.st_mtime_ns))
+
+    def _each(self, path: str, names: Iterable[str | None]) -> Iterator[str | None]:
+        """Names, and of each that stands for several those that are there; itself where none is."""
+        for name in names:
+            several = self._image_lookup.matching(path, name) if name is not None and stands_for_several(name) else ()
+            yield from several or (name,)
 
     def _missing_image(self, path: str, name: str | None, *, unchanged_s: float) -> Callable[[], str] | None:
         """What tells for what of an image that it calls `name` the job file at `path` waits; None for nothing."""

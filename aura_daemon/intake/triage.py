@@ -18,8 +18,11 @@ from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFold
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup, status_of
 from aura_daemon.intake.pairing import Pairing
-from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, caption_file_of, is_settings, regenerates
+from aura_daemon.intake.recipes.subjects import Subjects
+from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, FolderDefaults, caption_file_of, is_settings
+from aura_daemon.jobfile.recipes.merging import task_of_pictures
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
@@ -175,24 +178,25 @@ class Triage:
                     return decision
             case SourceKind.JOB_FILE:
                 pass
-        if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
-            content = head
-            if status.st_size > len(head):
-                content = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._settings.inbox).content
-            missing = self._pairing.missing_image(path, content, unchanged_s=unchanged_s)
-            if missing and unchanged_s < self._reference_wait_s:
-                # The search for an image may take a walk through the whole inbox: it comes less and less often.
-                again_s = unchanged_s + max(1.0, unchanged_s / 10)
-                reason = f"it waits for {missing}"
-                return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
+        folders: tuple[FolderDefaults, ...] = ()
         if route is not SourceKind.SIDECAR:  # a sidecar takes no settings of folders
             try:
                 folders = self._folder_defaults.above(path)
             except InvalidFolderDefaults as error:
                 reason = f"held up by {error.strerror}"
                 return Wait(unchanged_s=unchanged_s + HELD_S, reason=reason, waits_for=WaitsFor.FOLDER_DEFAULTS)
-            if route is SourceKind.IMAGE and not regenerates(folders):
-                return self._to_caption(path, stamp, caption_file_of(folders, self._settings.caption.file()))
+        if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
+            content = head
+            if status.st_size > len(head):
+                content = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._settings.inbox).content
+            missing = self._pairing.missing_image(path, content, folders, unchanged_s=unchanged_s)
+            if missing and unchanged_s < self._reference_wait_s:
+                # The search for an image may take a walk through the whole inbox: it comes less and less often.
+                again_s = unchanged_s + max(1.0, unchanged_s / 10)
+                reason = f"it waits for {missing}"
+                return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
+        if route is SourceKind.IMAGE and task_of_pictures(folders) == JobKind.CAPTION:
+            return self._to_caption(path, stamp, caption_file_of(folders, self._settings.caption.file()))
         return ReadyToClaim(kind=route)
 
     def _to_caption(self, path: str, stamp: FileStamp, file: CaptionFile) -> ReadyToClaim | Leave:
@@ -261,6 +265,7 @@ class JudgingParts:
     claims: Claims
     image_lookup: ImageLookup
     folder_defaults: FolderDefaultsReader
+    subjects: Subjects
 
 
 def assemble_judging(
@@ -305,4 +310,7 @@ def assemble_judging(
         reads_heic=is_installed("pi_heif") if reads_heic is None else reads_heic,
         now=now,
     )
-    return JudgingParts(triage=triage, claims=claims, image_lookup=image_lookup, folder_defaults=defaults)
+    subjects = Subjects(settings.inbox, image_lookup, listings, most_image_bytes=settings.limits.image_bytes)
+    return JudgingParts(
+        triage=triage, claims=claims, image_lookup=image_lookup, folder_defaults=defaults, subjects=subjects
+    )

@@ -19,8 +19,10 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of
 from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobfile.recipes.filling import Filled, escaped_prompt
+from aura_daemon.jobfile.recipes.pictures import Pictures
 from aura_daemon.jobfile.remarks import remarks_on_texts
-from aura_daemon.jobfile.templates import Template, all_texts, draw_text, escape_choices
+from aura_daemon.jobfile.templates import Template, all_texts, draw_text
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import shown
@@ -35,6 +37,8 @@ CAN_VARY: Final = tuple(key for key in GenerateJob.model_fields if key not in AB
 
 Keys: TypeAlias = Mapping[str, object]
 
+Fill: TypeAlias = Callable[[Keys], Filled]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expanded:
@@ -43,6 +47,7 @@ class Expanded:
     keys: Keys
     text: str | None
     """YAML that asks for this job alone; None where the document itself asks for one job only."""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +66,10 @@ class ExpansionPlan:
     is_counted_by_folder: bool
     remarks: tuple[str, ...] = ()
     """What the texts hold that is read otherwise than meant, maybe."""
+    is_varied_by_folder: bool = False
+    """Whether the matrix is a folder's."""
+    pictures: Pictures | None = None
+    """What the jobs take their images from, each one of them."""
 
     @property
     def has_choices(self) -> bool:
@@ -90,12 +99,13 @@ class ExpansionPlan:
         varying = [size for size in (*lists, self.count or len(self.seeds) or 1, texts) if size > 1]
         return varying[-1] if varying else 1
 
-    def expanded(self, draw: Callable[[], int]) -> Iterator[Expanded]:
-        """The jobs in their order; `draw` gives the seed of a document without one."""
-        if self.jobs == 1 and not self.has_choices and not self.lists:
+    def expanded(self, draw: Callable[[], int], fill: Fill) -> Iterator[Expanded]:
+        """The jobs in their order; `draw` gives the seed of a document without one, `fill` fills placeholders in."""
+        if self.jobs == 1 and not self.has_choices and not self.lists and self.pictures is None:
             first_seed = {"seed": self.seeds[0]} if self.seeds else {}
             only_texts = {key: next(all_texts(template)).strip() for key, (template,) in self.texts.items()}
-            yield Expanded(keys={**self.keys, **first_seed, **only_texts}, text=None)
+            filled = fill({**self.keys, **first_seed, **only_texts})
+            yield Expanded(keys=filled.keys, text=None, warnings=filled.warnings)
             return
         seeds = self.seeds or (draw(),)
         if self.count is not None:
@@ -105,7 +115,8 @@ class ExpansionPlan:
             for seed in seeds if own is None else (seeds_of(own),):
                 assert isinstance(seed, int)
                 for texts in self._texts_of(templates, seed):
-                    yield self._job({**self.keys, **cell, "seed": seed}, texts)
+                    image = {"image": self.pictures.taken(seed)} if self.pictures is not None else {}
+                    yield self._job({**self.keys, **cell, "seed": seed, **image, **texts}, fill)
 
     def _cells(self) -> Iterator[tuple[Keys, Mapping[str, Template]]]:
         """Every combination of the matrix with the templates of its texts."""
@@ -121,12 +132,15 @@ class ExpansionPlan:
             for texts in product(*map(all_texts, templates.values())):
                 yield {key: text.strip() for key, text in zip(templates, texts, strict=True)}
 
-    def _job(self, keys: Keys, texts: Mapping[str, str]) -> Expanded:
-        own = {key: value for key, value in keys.items() if key != "grid" and value is not None}
-        own |= {key: escape_choices(text) for key, text in texts.items()}
+    def _job(self, keys: Keys, fill: Fill) -> Expanded:
+        filled = fill(keys)
+        own = {key: value for key, value in filled.keys.items() if key != "grid" and value is not None}
+        own |= {key: escaped_prompt(str(own[key])) for key in self.texts}
         if self.is_counted_by_folder:
             own["count"] = 1
-        return Expanded(keys={**keys, **texts}, text=to_yaml(own))
+        if self.is_varied_by_folder:
+            own["matrix"] = {}
+        return Expanded(keys=filled.keys, text=to_yaml(own), warnings=filled.warnings)
 
 
 def rows(keys: Keys) -> Iterator[tuple[int, Keys]]:
@@ -151,9 +165,20 @@ def problem_in_document(problem: Problem, keys: Keys, index: int, *, lines: Mapp
 
 
 def plan_document(
-    keys: Keys, parser: WildcardParser, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
+    keys: Keys,
+    parser: WildcardParser,
+    *,
+    file: str,
+    lines: Mapping[str, int],
+    folders: Sequence[FolderDefaults] = (),
+    is_varied_by_folder: bool = False,
+    pictures: Pictures | None = None,
+    are_filled: bool = False,
 ) -> ExpansionPlan | tuple[Problem, ...]:
-    """The plan of a job that draws, whose rows and lists are valid; or what is wrong with its texts and seeds."""
+    """The plan of a job that draws, whose rows and lists are valid; or what is wrong with its texts and seeds.
+
+    `are_filled`: placeholders in its texts have values.
+    """
     lists = lists_of(keys, CAN_VARY)
     own = {key: value for key, value in keys.items() if value is not None}
     effective = with_folder_defaults(own, JobKind.GENERATE, folders)
@@ -176,7 +201,13 @@ def plan_document(
         seeds=seeds,
         count=count,
         is_counted_by_folder=by_folder,
-        remarks=tuple(line for key, values in written.items() for line in remarks_on_texts(key, map(str, values))),
+        is_varied_by_folder=is_varied_by_folder,
+        pictures=pictures,
+        remarks=tuple(
+            remark
+            for key, values in written.items()
+            for remark in remarks_on_texts(key, map(str, values), are_filled=are_filled)
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """The settings in a folder's `_defaults.yaml`, and which of them a job takes. In: its bytes; a job's keys. Out: keys.
 
-The job's own keys win over the folders' settings, and a nearer folder wins over those above. Aspect ratio, width and
-height are one choice: whoever sets one of them has decided all three. So are beams and sampling of a caption. Of
-`caption` each key below it counts for itself.
+A folder that says what else only a job says is a recipe (`recipes/`). The job's own keys win over the folders'
+settings, and a nearer folder wins over those above. Aspect ratio, width and height are one choice: whoever sets one of
+them has decided all three. So are beams and sampling of a caption. Of `caption` each key below it counts for itself.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from aura_daemon.jobfile.keys.benchmark import BENCHMARK, benchmark_model
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.caption_writing import WAYS
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION
 from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
+from aura_daemon.jobfile.recipes.written import TASKS_OF_RECIPES, problems_of_recipe
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.requests import JobKind
@@ -35,7 +37,7 @@ SPELLINGS: Final = (FILE_NAME, "_defaults.yml", "_Defaults.yaml", "_Defaults.yml
 """The names under which the settings of a folder are read; `FILE_NAME` is the first."""
 
 ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
-"""Keys that no folder can set for all its jobs; the one exception is `task: regenerate`, for dropped images."""
+"""Keys that make a recipe of a folder: what is dropped there is the rest."""
 
 SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
 """Keys that are one choice."""
@@ -48,7 +50,9 @@ CAPTION: Final = "caption"
 PROMPT_LINES: Final = "prompt_lines"
 """The key that is about the texts in a folder, and that no job has."""
 
-KEYS: Final = frozenset(key for model in MODELS.values() for key in model.model_fields) - ABOUT_ONE_JOB
+_ALL_MODELS: Final[tuple[type[BaseModel], ...]] = (*MODELS.values(), ReflectJob)
+
+KEYS: Final = frozenset(key for model in _ALL_MODELS for key in model.model_fields) - ABOUT_ONE_JOB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,20 +85,16 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
             return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
         keys = {key: value for key, value in document.mapping.items() if value is not None}
         warnings = tuple(f"{file}: {warning}" for warning in document.warnings)
-        others = [key for key in document.mapping if key not in KEYS and key != PROMPT_LINES]
+        known = {*KEYS, *ABOUT_ONE_JOB, PROMPT_LINES}
         problems = _problems_of_prompt_lines(keys, document, file)
-        problems += [_unknown(key, document, file) for key in others if key != "task" or keys.get(key) != REGENERATE]
+        problems += [_unknown(key, document, file) for key in document.mapping if key not in known]
+        problems += problems_of_recipe(keys, document, file=file)
         for kind, model in MODELS.items():
             problems += _problems_of_kind(kind, model, keys, document, file)
     if problems:
         in_order = dict.fromkeys(sorted(problems, key=lambda problem: problem.line or 0))
         return capped(tuple(in_order), file=file)
     return FolderDefaults(name=file, sha256=sha256, keys=keys, warnings=warnings)
-
-
-def regenerates(folders: Sequence[FolderDefaults]) -> bool:
-    """Whether images that are dropped into these folders are made again, instead of captioned."""
-    return any(folder.keys.get("task") == REGENERATE for folder in folders)
 
 
 def prompt_lines_of(folders: Sequence[FolderDefaults], configured: PromptLines) -> PromptLines:
@@ -162,14 +162,19 @@ def defaults_schema() -> dict[str, Any]:
     """JSON Schema of `_defaults.yaml`."""
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
-    for model in reversed(MODELS.values()):
+    for model in reversed(_ALL_MODELS):
         schema = model.model_json_schema()
         definitions.update(schema.get("$defs", {}))
         properties.update({key: rule for key, rule in schema["properties"].items() if key in KEYS})
     for rule in properties.values():
         rule.pop("default", None)
-    description = "`regenerate`: images that are dropped here are made again from the settings in them"
-    properties["task"] = {"enum": [REGENERATE, None], "description": description}
+    description = "what becomes of a picture that is dropped here"
+    properties["task"] = {"enum": [*TASKS_OF_RECIPES, None], "description": description}
+    text = {"type": ["string", "number", "boolean", "null"]}
+    properties["prompt"] = {**text, "description": "what is drawn, or how a caption begins, where a job says nothing"}
+    name = "the name of an image; `{file}` is the picture that is dropped, `photos/*.jpg` stands for several"
+    properties |= {key: {**text, "description": name} for key in ("image", "mask")}
+    properties["matrix"] = {"type": ["object", "null"], "description": MATRIX_DESCRIPTION}
     lines = "how a `.txt` in the folder is cut into prompts: `lines`, one a line, `whole`, the text is one, or `auto`"
     properties[PROMPT_LINES] = {"enum": [*PromptLines, None], "description": lines}
     return {
@@ -213,11 +218,7 @@ def _problems_of_prompt_lines(keys: Mapping[str, object], document: Document, fi
 
 
 def _unknown(key: str, document: Document, file: str) -> Problem:
-    message = "unknown key"
-    suggestion = nearest(key, KEYS | {PROMPT_LINES})
-    if key in ABOUT_ONE_JOB:
-        message, suggestion = "is what one job is about; a folder cannot say it for all", ""
-    if key == "task":
-        message += f", but for `task: {REGENERATE}`, which is about the images that are dropped there"
-    problem = Problem(file=file, line=document.lines.get(key), key=key, message=message, suggestion=suggestion)
-    return with_meaning(problem, KEYS) if message == "unknown key" else problem
+    suggestion = nearest(key, {*KEYS, *ABOUT_ONE_JOB, PROMPT_LINES})
+    line = document.lines.get(key)
+    problem = Problem(file=file, line=line, key=key, message="unknown key", suggestion=suggestion)
+    return with_meaning(problem, KEYS)

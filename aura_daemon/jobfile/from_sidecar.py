@@ -68,6 +68,7 @@ def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request |
         keys["embed"] = document.request.embed  # omitted where it is false, and a configuration may say otherwise
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
         keys["max_words"] = document.request.max_words
+        keys["describe"] = document.request.describe
         if document.request.sampling is None:
             keys["beams"] = document.request.beams
         keys["caption"] = keys.get("caption") or asdict(CaptionFile())  # a configuration may say otherwise

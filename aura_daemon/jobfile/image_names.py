@@ -12,29 +12,39 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import TABLE_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.matrix import lists_of
 from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.parser import JobPlans, added_documents, documents_of
 from aura_daemon.jobfile.prompt_lists.prompt_tables import added_rows, keys_of_rows
+from aura_daemon.jobfile.recipes.filling import with_images_named
+from aura_daemon.jobfile.recipes.merging import with_recipes
+from aura_daemon.jobfile.recipes.subject import Subject
 from aura_daemon.jobfile.validation import task_of
 from aura_daemon.jobs.requests import JobKind
 
 
-def image_names(content: bytes, *, file: str) -> tuple[str | None, ...]:
+def image_names(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> tuple[str | None, ...]:
     """Each name once, in the order of the jobs; None stands for the image that is called like the job file.
+
+    `folders`: the settings of its folders, nearest first. `photos/*.jpg` is a name that stands for several.
 
     Empty where the file names no image, or the parser refuses the file. A file that names images is therefore checked,
     except for problems that only the expanded jobs show: a sheet that is too large, a prompt that a choice leaves
     blank, a combination with a mask and without an image.
     """
-    jobs = JobPlans(file=file)
+    jobs, subject = JobPlans(file=file, folders=folders), Subject(path=file)
+
+    def named(keys: Mapping[str, object]) -> Iterator[str | None]:
+        return _names_in(with_images_named(with_recipes(keys, folders, subject), subject))
+
     if extension_of(file) in TABLE_EXTENSIONS:
-        in_rows = dict.fromkeys(name for keys in keys_of_rows(content, file=file) for name in _names_in(keys))
+        in_rows = dict.fromkeys(name for keys in keys_of_rows(content, file=file) for name in named(keys))
         is_refused = bool(in_rows) and _is_refused(jobs, added_rows(jobs, content))
         return () if is_refused else tuple(in_rows)
     documents = list(documents_of(content, file=file))
     names = dict.fromkeys(
-        name for document in documents if isinstance(document, Document) for name in _names_in(document.mapping)
+        name for document in documents if isinstance(document, Document) for name in named(document.mapping)
     )
     return () if not names or _is_refused(jobs, added_documents(jobs, documents)) else tuple(names)
 

@@ -8,20 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import count
 from typing import Final, TypeAlias
 
 from aura_daemon.errors import Problem
+from aura_daemon.file_names import escaped
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document, Unreadable
+from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile import expansion
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
 from aura_daemon.jobfile.expansion import ExpansionPlan
-from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
+from aura_daemon.jobfile.keys.types import image_path
+from aura_daemon.jobfile.recipes.applying import AppliedRecipe, applied
+from aura_daemon.jobfile.recipes.merging import task_of_pictures
+from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
 from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobfile.validation import TEXTS, JobSpec, RegenerateSpec, task_of, validated
@@ -96,13 +103,22 @@ def added_documents(jobs: JobPlans, documents: Iterable[Document | Unreadable]) 
         yield [Problem(file=jobs.file, message="the file holds nothing; it needs at least `prompt: …`")]
 
 
-def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
-    """The job of an image that was dropped alone; `parse_defaults` has checked the settings of its folders."""
-    task = REGENERATE if regenerates(folders) else JobKind.CAPTION
-    spec = validated({"task": task}, file="", folders=folders)
-    if isinstance(spec, tuple):
-        raise ValueError(str(spec[0]))
-    return spec
+def of_picture(
+    folders: Sequence[FolderDefaults], *, subject: Subject, catalogue: Catalogue | None = None, draw: Draw = int
+) -> ParseResult:
+    """The jobs of a picture that was dropped, as its folders say: those of a recipe, else its caption.
+
+    `parse_defaults` has checked the settings of its folders, but for what the configuration allows.
+    """
+    task = task_of_pictures(folders)
+    if task in (JobKind.GENERATE, REFLECT) and image_path(subject.name) != subject.name:
+        message = "no job can say its name, as a backslash is read as `/`: rename the picture"
+        return RejectedFile(problems=(Problem(file=escaped(subject.path), message=message),))
+    names = catalogue if task == JobKind.GENERATE else None
+    jobs = JobPlans(file=escaped(subject.path), folders=folders, catalogue=names, subject=subject)
+    # What is handed back alone, of several jobs, is a job file beside the folder's recipe.
+    text = to_yaml({"task": str(task), "image": subject.name}).encode() if task in (JobKind.GENERATE, REFLECT) else b""
+    return jobs.rejected(iter([jobs.add({"task": str(task)}, text)])) or jobs.made(draw)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,20 +129,29 @@ class _PlannedDocument:
     text: bytes
     lines: Mapping[str, int]
     warnings: tuple[str, ...]
+    recipe: AppliedRecipe
 
 
 class JobPlans:
     """The documents of one job file, prompts of one text or rows of one table: counted before any job is made."""
 
     def __init__(
-        self, *, file: str, folders: Sequence[FolderDefaults] = (), catalogue: Catalogue | None = None
+        self,
+        *,
+        file: str,
+        folders: Sequence[FolderDefaults] = (),
+        catalogue: Catalogue | None = None,
+        subject: Subject = NOBODY,
     ) -> None:
         """`file`: its name in problems; `folders`: the settings of its folders, nearest first.
 
-        Without a catalogue no names are checked, and word lists are not expanded.
+        Without a catalogue no names are checked, and word lists are not expanded. Without a subject no placeholder is
+        filled in.
         """
         self.file = file
         self.folders = folders
+        self._subject = subject
+        self._numbers = count()
         self._validated = partial(validated, file=file, folders=folders, catalogue=catalogue)
         self._parser = WildcardParser(catalogue)
         self._found: list[_PlannedDocument] = []
@@ -142,32 +167,52 @@ class JobPlans:
     ) -> tuple[Problem, ...]:
         """Adds a document, or returns everything that is wrong with it."""
         lines = lines or {}
+        recipe = applied(keys, self.folders, self._subject, file=self.file, lines=lines, numbers=self._numbers)
+        if not isinstance(recipe, AppliedRecipe):
+            return recipe
+        keys, warnings = recipe.keys, (*warnings, *recipe.warnings)
 
         def keep(plan: ExpansionPlan | JobSpec | RegenerateSpec) -> tuple[()]:
-            self._found.append(_PlannedDocument(plan=plan, text=text, lines=lines, warnings=warnings))
+            document = _PlannedDocument(plan=plan, text=text, lines=lines, warnings=warnings, recipe=recipe)
+            self._found.append(document)
             return ()
 
         if task_of(keys) in (REGENERATE, REFLECT, BENCHMARK):
-            spec = self._validated(keys, lines=lines, written=written)
+            filled = recipe.filled(keys)
+            spec = self._validated(filled.keys, lines=lines, written=written)
+            warnings += filled.warnings
             for key in TEXTS:
-                warnings += remarks_on_texts(key, [str(keys[key])] if keys.get(key) is not None else [])
+                texts = [str(keys[key])] if keys.get(key) is not None else []
+                warnings += remarks_on_texts(key, texts, are_filled=recipe.fills)
             return spec if isinstance(spec, tuple) else keep(spec)
         first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []
         for index, row in expansion.rows(keys):
-            row_spec = self._validated(row, lines=lines, written=written, is_template=True)
+            filled = recipe.filled(row, prompts=task_of(row) == JobKind.CAPTION)
+            row_spec = self._validated(filled.keys, lines=lines, written=written, is_template=True)
             if isinstance(row_spec, tuple):
                 placed = (expansion.problem_in_document(problem, keys, index, lines=lines) for problem in row_spec)
                 problems += (problem for problem in placed if problem is not None)
-            else:
-                first = first or row_spec
+            elif first is None:
+                first = row_spec
+                if isinstance(row_spec.request, CaptionRequest):
+                    warnings += filled.warnings
         if first is not None and isinstance(first.request, CaptionRequest):
             return keep(first)
         problems += problems_of_matrix(keys, expansion.CAN_VARY, file=self.file, lines=lines)
         if problems:
             return tuple(problems)
         warnings += tuple(warning for folder in self.folders for warning in folder.warnings)
-        plan = expansion.plan_document(keys, self._parser, file=self.file, lines=lines, folders=self.folders)
+        plan = expansion.plan_document(
+            keys,
+            self._parser,
+            file=self.file,
+            lines=lines,
+            folders=self.folders,
+            is_varied_by_folder=recipe.is_varied_by_folder,
+            pictures=recipe.pictures,
+            are_filled=recipe.fills,
+        )
         return plan if isinstance(plan, tuple) else keep(plan)
 
     def rejected(self, added: Iterator[Sequence[Problem]]) -> RejectedFile | None:
@@ -205,13 +250,14 @@ class JobPlans:
                 warnings = (*found.warnings, *remarks_on_request(plan.request))
                 jobs.append(ParsedJob(spec=plan, text=found.text, warnings=warnings))
                 continue
-            for job in plan.expanded(draw):
+            for job in plan.expanded(draw, found.recipe.filled):
                 spec = self._validated(job.keys, lines=found.lines)
                 if isinstance(spec, tuple):
                     problems |= dict.fromkeys(spec)
                 else:
                     text = job.text.encode() if job.text is not None else found.text
-                    warnings = (*found.warnings, *plan.remarks, *remarks_on_request(spec.request))
+                    spec = found.recipe.with_described(spec)
+                    warnings = (*found.warnings, *job.warnings, *plan.remarks, *remarks_on_request(spec.request))
                     jobs.append(ParsedJob(spec=spec, text=text, warnings=warnings))
             sheet = self._sheet(jobs[first:], first, plan.in_a_row)
             if isinstance(sheet, Problem):

@@ -12,6 +12,7 @@ from typing import Final
 
 from aura_daemon.formats.prompt_lists.setting_names import MEANINGS
 from aura_daemon.formats.prompts.prompt_tags import remarks_on_comments, remarks_on_tags
+from aura_daemon.jobs.prompts.placeholders import names_in
 from aura_daemon.jobs.requests import GenerateRequest, RegenerateRequest, Request
 from aura_daemon.problems import cut
 
@@ -26,9 +27,12 @@ _NOVELAI_WEIGHT: Final = 1.05
 """How often the words in a pair of braces count in NovelAI."""
 
 
-def remarks_on_texts(key: str, texts: Iterable[str]) -> tuple[str, ...]:
-    """What is said of a key's texts, as they are written: of comments, of marks before a choice, of braces."""
-    remarks = ((*remarks_on_comments(text), *_marks(text), *_braces(text)) for text in texts)
+def remarks_on_texts(key: str, texts: Iterable[str], *, are_filled: bool = False) -> tuple[str, ...]:
+    """What is said of a key's texts, as they are written: of comments, of marks before a choice, of braces.
+
+    `are_filled`: placeholders in them have values.
+    """
+    remarks = ((*remarks_on_comments(text), *_marks(text), *_braces(text, are_filled)) for text in texts)
     said = dict.fromkeys(chain.from_iterable(remarks))
     return tuple(f"{key}: {remark}" for remark in list(said)[:MOST_REMARKS])
 
@@ -64,9 +68,13 @@ def _marks(text: str) -> Iterable[str]:
         yield f"the `{match[1]}` in `{cut(match[0])}` is text: how one choice is drawn cannot be chosen"
 
 
-def _braces(text: str) -> Iterable[str]:
-    """NovelAI's emphasis; to A1111, too, braces are text."""
+def _braces(text: str, are_filled: bool) -> Iterable[str]:
+    """NovelAI's emphasis; to A1111, too, braces are text. And placeholders of a job that has nothing to fill them."""
     for match in _BRACES.finditer(text):
+        if names_in(match[0]):
+            if not are_filled:
+                yield f"`{match[0]}` is drawn with its braces: it stands for something where a job has an `image`"
+            continue
         weight = _NOVELAI_WEIGHT ** min(len(match[1]), len(match[3]))
         advice = f"NovelAI's emphasis is `({cut(match[2].strip())}:{weight:.2f})` here"
         yield f"`{cut(match[0])}` is drawn with its braces, as no `|` makes it a choice; {advice}"

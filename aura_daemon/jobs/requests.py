@@ -129,6 +129,17 @@ class CaptionSampling:
     """None only until the job is journaled, as that of a picture."""
 
 
+class Describe(StrEnum):
+    """What is said of an image; which of them a captioner can say, its architecture decides."""
+
+    SENTENCE = "sentence"
+    DETAILED = "detailed"
+    """A long sentence, or a few."""
+    PARAGRAPH = "paragraph"
+    TAGS = "tags"
+    """What is seen, one by one, with a comma between."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaptionRequest:
     """An image to describe; its bytes are handed over beside the request."""
@@ -155,6 +166,7 @@ class CaptionRequest:
     """The file that the caption is written to; complete once the job is journaled, None where it is as usual."""
     picture: str = ""
     """The path of the picture below the inbox, where it lay when the job was journaled; empty where it did not."""
+    describe: Describe | None = None
 
     @property
     def file(self) -> CaptionFile:

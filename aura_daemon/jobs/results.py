@@ -11,7 +11,16 @@ from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.parts import JobPart
 from aura_daemon.jobs.picture_copies import PictureCopy
-from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, Metadata, Request
+from aura_daemon.jobs.requests import (
+    CaptionSampling,
+    Describe,
+    GridRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
+    Request,
+)
 from aura_daemon.jobs.speed import Speed
 
 EAGER: Final = "eager"
@@ -76,6 +85,7 @@ class ResolvedCaption:
     embed: bool = False
     caption: CaptionFile | None = None
     """None where the file with the caption is as usual."""
+    describe: Describe = Describe.SENTENCE
 
     @property
     def rows(self) -> int:

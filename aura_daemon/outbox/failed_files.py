@@ -83,7 +83,8 @@ def cancelled_path(source: Source) -> str:
 
 
 def _suffix_of_documents(source: Source) -> str:
-    is_list = source.kind in (SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE)  # see ParsedJob
+    # See ParsedJob.
+    is_list = source.kind in (SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE, SourceKind.IMAGE)
     return file_types.JOB_FILE_EXTENSIONS[0] if is_list else PurePosixPath(source.path).suffix
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
 from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
-from aura_daemon.engines.captioning.converted_blip import ConvertedCaptioner
+from aura_daemon.engines.captioning.blip_pictures.converted_blip import ConvertedCaptioner
 from aura_daemon.engines.captioning.model_format import CAPTIONS
 from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.library_logging import quiet_libraries

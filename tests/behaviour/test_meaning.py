@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw
 
+from aura_daemon.config.recipes_shipped import shipped
 from aura_daemon.mini.grammar import held_out
 from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
 
@@ -53,6 +54,9 @@ SHAPED = (
     f"---\nprompt: {PLAIN} <lora:stars:1>\nseed: 1\nsteps: 4\n---\nprompt: {PLAIN}\nseed: 1\nsteps: 4\n"
 )
 
+RESTYLE = 'task: generate\nimage: "{file}"\nprompt: "{caption}"\nstrength: 0.55\nseed: 3\n'
+"""Of the recipes that are shipped, in words that aura-mini knows."""
+
 LORAS = Path(__file__).parents[1] / "loras"
 EXAMPLES = Path(__file__).parents[2] / "aura_daemon" / "examples"
 
@@ -73,6 +77,15 @@ def drop_first(inbox: Path) -> None:
     put(inbox / "seeds" / "stars.yaml", "\n---\n".join(map(json.dumps, SEEDS)))
     put(inbox / "loras" / "shapes.yaml", SHAPED)
     put(inbox / "loras" / "wrong.yaml", f"prompt: {PLAIN} <lora:star:1>\n")
+    put(inbox / "restyled" / "_defaults.yaml", RESTYLE)
+    picture = Image.new("RGB", (128, 128), "white")
+    ImageDraw.Draw(picture).ellipse((20, 28, 68, 76), fill="red")
+    picture.save(inbox / "restyled" / "circle.png")
+    for recipe in shipped():
+        put(inbox / "recipes" / recipe.name / "_defaults.yaml", recipe.text)
+        shutil.copy(EXAMPLES / "drawing.png", inbox / "recipes" / recipe.name / "star.png")
+    (inbox / "recipes" / "regenerate" / "star.png").write_bytes(FOREIGN)
+    put(inbox / "recipes" / "postcard" / "prompt.txt", CIRCLE)
 
 
 def drop_then(inbox: Path, outbox: Path) -> None:
@@ -82,6 +95,8 @@ def drop_then(inbox: Path, outbox: Path) -> None:
     copy(outbox / "star" / "star.json", inbox / "star" / "again.json")
     copy(outbox / "star" / "star.png", inbox / "again" / "star.png")
     copy(outbox / "again" / "circle.png", inbox / "seen" / "circle.png")
+    copy(outbox / "restyled" / "circle.json", inbox / "restyled" / "again.json")
+    copy(outbox / "restyled" / "circle.png", inbox / "seen" / "restyled.png")
     (inbox / "sheet").mkdir(exist_ok=True)
     with Image.open(outbox / "sheet" / "plot-grid.png") as sheet:
         left, top = sheet.width - 2 * 64 - 4, sheet.height - 2 * 64 - 4
@@ -222,6 +237,47 @@ def test_a_seed_is_one_picture_however_it_is_asked_for_and_each_is_called_as_the
     assert len(set(made.values())) == 3
     request = drained.sidecar("seeds/listed/1")["request"]
     assert (request["tags"], request["notes"]) == (["a", "b c"], "for the wall")
+
+
+def place_of_shape(file: Path) -> tuple[float, float]:
+    """The middle of what differs from the upper right corner, in shares of the sides."""
+    with Image.open(file) as picture:
+        grey = ImageChops.difference(picture.convert("RGB"), Image.new("RGB", picture.size, picture.getpixel((-1, 0))))
+    left, upper, right, lower = grey.convert("L").point(lambda value: 255 * (value > 60)).getbbox() or (0, 0, 0, 0)
+    return (left + right) / 2 / picture.width, (upper + lower) / 2 / picture.height
+
+
+def test_a_restyled_red_circle_keeps_its_place_and_shape(drained: Drained) -> None:
+    document = drained.sidecar("restyled/circle")
+    assert [part["task"] for part in document["parts"]] == ["caption", "generate"]
+    assert document["parts"][0]["caption"] == document["request"]["prompt"]
+    assert " red circle on a white background" in drained.text("seen/restyled")
+    across, down = place_of_shape(drained.outbox / "restyled" / "circle.png")
+    assert (across, down) == pytest.approx((44 / 128, 52 / 128), abs=0.06)
+
+
+def test_the_sidecar_of_a_recipe_makes_the_same_pixels_again(drained: Drained) -> None:
+    assert drained.pixels("restyled/again") == drained.pixels("restyled/circle")
+    assert drained.sidecar("restyled/again")["request"] == drained.sidecar("restyled/circle")["request"]
+
+
+def test_every_recipe_that_is_shipped_does_what_it_says(drained: Drained) -> None:
+    caption = "a large orange star on a blue background"
+    assert drained.sidecar("recipes/caption-for-training/star")["caption"] == caption
+    beside = drained.outbox.parent / "inbox" / "recipes" / "caption-for-training" / "star.txt"
+    assert beside.read_text(encoding="utf-8") == f"sks, {caption}\n"
+    assert caption.encode() in (drained.outbox / "recipes" / "describe-in-metadata" / "star.png").read_bytes()
+    variations = [drained.pixels(f"recipes/four-variations/star-{number}") for number in range(1, 5)]
+    assert len(set(variations)) == 4
+    assert (drained.outbox / "recipes" / "four-variations" / "star-grid.png").exists()
+    postcard = drained.sidecar("recipes/postcard/star")["request"]
+    assert postcard["prompt"] == f"postcard of {caption}"
+    assert drained.sidecar("recipes/postcard/prompt")["request"]["negative_prompt"] == postcard["negative_prompt"]
+    assert drained.size("recipes/postcard/star") == drained.size("recipes/postcard/prompt") == (96, 64)
+    assert drained.sidecar("recipes/regenerate/star")["request"]["prompt"] == CIRCLE
+    restyled = drained.sidecar("recipes/restyle/star")["request"]
+    assert restyled["prompt"] == f"watercolour painting of {caption}, soft paper texture"
+    assert drained.size("recipes/upscale/star") == (128, 128)
 
 
 def test_a_lora_of_the_folder_changes_its_own_job_and_not_the_next(drained: Drained) -> None:

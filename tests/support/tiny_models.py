@@ -13,6 +13,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from safetensors.torch import save_file
+from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
 from transformers import (
     BlipConfig,
     BlipForConditionalGeneration,
@@ -24,8 +26,12 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
+    Florence2Config,
+    Florence2ForConditionalGeneration,
+    Florence2Processor,
     GitConfig,
     GitForCausalLM,
+    PreTrainedTokenizerFast,
 )
 
 from aura_daemon.bench.children.random_models import bert_tokenizer, clip_tokenizer
@@ -167,6 +173,59 @@ def write_git(folder: Path) -> Path:
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     return folder
+
+
+def write_florence2(folder: Path) -> Path:
+    """A Florence2ForConditionalGeneration of the same kind."""
+    torch.manual_seed(0)
+    tokenizer = _bart_tokenizer()
+    vision = {
+        "depths": (1,) * 4,
+        "embed_dim": (8, 8, 8, 16),
+        "num_heads": (2,) * 4,
+        "num_groups": (2,) * 4,
+        "window_size": 2,
+        "projection_dim": 16,
+        "initializer_range": 0.5,
+    }
+    text = {
+        "model_type": "bart",
+        "d_model": 16,
+        **{f"{part}_{what}": number for part in ("encoder", "decoder") for what, number in _BART.items()},
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 160,
+        "init_std": 0.5,
+    }
+    config = Florence2Config(vision_config=vision, text_config=text, image_token_id=tokenizer.image_token_id)
+    model = Florence2ForConditionalGeneration(config)
+    model.generation_config.forced_bos_token_id = tokenizer.bos_token_id
+    model.save_pretrained(folder)
+    pictures = CLIPImageProcessorPil(size={"height": 64, "width": 64}, do_center_crop=False)
+    pictures.image_seq_length = 5  # four patches, and their mean
+    Florence2Processor(pictures, tokenizer).save_pretrained(folder)
+    return folder
+
+
+_BART = {"layers": 1, "attention_heads": 2, "ffn_dim": 16}
+
+
+def _bart_tokenizer() -> Any:
+    """Letters alone, and marks for corners."""
+    names = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    letters = Tokenizer(BPE(vocab={name: index for index, name in enumerate(names)}, merges=[], unk_token="<unk>"))
+    letters.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    letters.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=letters,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+    corners = [AddedToken(f"<loc_{number}>", special=True) for number in range(20)]
+    tokenizer.add_tokens(corners, special_tokens=True)
+    return tokenizer
 
 
 def _safety_checker() -> StableDiffusionSafetyChecker:

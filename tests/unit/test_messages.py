@@ -84,6 +84,7 @@ ELSEWHERE: Final = {
     # our own
     "key: value": "stands for any key",
     "memory for …": "the name of a hold-up in the health document",
+    "photos/*.jpg": "an example of a pattern",
 }
 """Names that stand in messages and are no key, command or file of ours, each with what it is."""
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from aura_daemon.cli.arguments.shared import ConfigOption
+from aura_daemon.cli.shell import completing
 
 
 class SchemaName(StrEnum):
@@ -28,6 +29,14 @@ class ServiceAction(StrEnum):
     UNINSTALL = "uninstall"
     STATUS = "status"
     PRINT = "print"
+
+
+class RecipeAction(StrEnum):
+    """What `recipe` can do."""
+
+    LIST = "list"
+    SHOW = "show"
+    INSTALL = "install"
 
 
 def init(
@@ -134,3 +143,17 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) 
     from aura_daemon.cli import schema
 
     raise typer.Exit(schema.schema(name))
+
+
+def recipe(
+    action: Annotated[RecipeAction, typer.Argument(help="list: what there is.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Of a recipe.", autocompletion=completing.recipes)
+    ] = None,
+    folder: Annotated[str | None, typer.Argument(metavar="FOLDER", help="Of the inbox; it is made.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Have a folder do one thing with all that is dropped there."""
+    from aura_daemon.cli.setup import recipe
+
+    raise typer.Exit(recipe.recipe(action, name, folder, config))

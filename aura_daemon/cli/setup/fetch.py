@@ -52,6 +52,7 @@ SHORT_NAMES: Final = {
     "blip-base": CAPTIONS,
     "blip-large": CAPTIONS,
     "git-base-coco": CAPTIONS,
+    "florence-2-base": CAPTIONS,
     "blip-vqa-base": ANSWERS,
 }
 

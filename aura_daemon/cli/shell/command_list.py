@@ -7,7 +7,7 @@ from typing import Any, Final
 from typer.core import TyperGroup
 
 SECTIONS: Final = {
-    "Setting up": ("init", "demo", "doctor", "fetch", "service", "completion"),
+    "Setting up": ("init", "demo", "doctor", "fetch", "service", "recipe", "completion"),
     "Running": ("run", "once"),
     "Handing jobs in": ("submit", "check"),
     "Asking": ("status", "history", "open", "why"),

@@ -47,6 +47,13 @@ def open_jobs(ctx: typer.Context, incomplete: str) -> list[Candidate]:
     return _beginning(incomplete, _jobs(ctx, "queued", "running", "delivering"))
 
 
+def recipes(incomplete: str) -> list[Candidate]:
+    """The recipes that come with the daemon."""
+    from aura_daemon.config.recipes_shipped import shipped
+
+    return _beginning(incomplete, ((recipe.name, recipe.summary) for recipe in shipped()))
+
+
 def failed_jobs(ctx: typer.Context, incomplete: str) -> list[Candidate]:
     """Jobs that failed: their files and their ids."""
     return _beginning(incomplete, (*_jobs(ctx, "failed"), *_refused(ctx)))

@@ -15,8 +15,8 @@ import transformers
 from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, CaptionSettings
+from aura_daemon.engines.captioning.blip_pictures.picture_cache import picture_cache
 from aura_daemon.engines.captioning.loading import load_model
-from aura_daemon.engines.captioning.picture_cache import picture_cache
 from aura_daemon.engines.captioning.ranking import OwnLikelihood, Ranker, WrittenCaption, ranked
 from aura_daemon.engines.captioning.shortening import shortened
 from aura_daemon.engines.captioning.writing import WrittenTokens, write
@@ -26,7 +26,7 @@ from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, Describe
 from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.system.library_versions import versions
 
@@ -50,6 +50,8 @@ class Captioner:
 
     kinds: tuple[Any, Any] = (transformers.BlipProcessor, transformers.BlipForConditionalGeneration)
     """What reads its processor and its weights."""
+    writes: frozenset[Describe] = frozenset({Describe.SENTENCE})
+    """What it can say of a picture."""
 
     def __init__(
         self,

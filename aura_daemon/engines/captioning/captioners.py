@@ -11,10 +11,10 @@ from aura_daemon.engines.captioning.blip import Captioner
 from aura_daemon.engines.captioning.blip_vqa import BlipAnswerer
 from aura_daemon.engines.captioning.git import GitCaptioner
 from aura_daemon.engines.captioning.interface import CaptioningEngine
-from aura_daemon.engines.captioning.model_format import BLIP_NAMES, BLIP_VQA_NAMES, GIT_NAMES
+from aura_daemon.engines.captioning.model_format import BLIP_NAMES, BLIP_VQA_NAMES, FLORENCE2_NAMES, GIT_NAMES
 from aura_daemon.engines.model_files.find import ModelFiles, architectures_of
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.placement.footprints import BLIP_BASE, GIT_BASE, CaptionerSize
+from aura_daemon.engines.placement.footprints import BLIP_BASE, FLORENCE2_BASE, GIT_BASE, CaptionerSize
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +28,16 @@ class CaptionerRow:
     """What transformers takes for what `config.json` leaves out."""
 
 
+def _florence2(files: ModelFiles, placement: Placement, configured: CaptionSettings) -> CaptioningEngine:
+    from aura_daemon.engines.captioning.florence2 import Florence2Captioner  # 25 ms that no other captioner needs
+
+    return Florence2Captioner(files, placement, configured)
+
+
 CAPTIONERS: Final = (
     CaptionerRow(names=BLIP_NAMES, load=Captioner, base=BLIP_BASE),
     CaptionerRow(names=GIT_NAMES, load=GitCaptioner, base=GIT_BASE),
+    CaptionerRow(names=FLORENCE2_NAMES, load=_florence2, base=FLORENCE2_BASE),
     CaptionerRow(names=BLIP_VQA_NAMES, load=BlipAnswerer, base=BLIP_BASE),
 )
 

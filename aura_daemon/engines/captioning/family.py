@@ -11,8 +11,8 @@ from typing import TypeAlias, cast
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.captioning.blip import PreparedPicture
+from aura_daemon.engines.captioning.blip_pictures.converted_blip import ConvertedCaptioner
 from aura_daemon.engines.captioning.captioners import captioner_of
-from aura_daemon.engines.captioning.converted_blip import ConvertedCaptioner
 from aura_daemon.engines.captioning.interface import CaptioningEngine
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
 from aura_daemon.engines.defaults import resolve_caption
@@ -29,7 +29,7 @@ from aura_daemon.engines.placement.footprints import captioner_footprint
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobfile.catalogue import ANSWERS_MEND
 from aura_daemon.jobs.queueing import batch_key
-from aura_daemon.jobs.requests import CaptionRequest, JobKind, Request, is_question
+from aura_daemon.jobs.requests import CaptionRequest, Describe, JobKind, Request, is_question
 from aura_daemon.jobs.results import CANCELLED, EAGER, Failure, FailureKind
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed
 from aura_daemon.jobs.tasks import Task
@@ -115,6 +115,11 @@ class Captioning:
                 wanted.append(decoded)
         if not wanted:
             return
+        refusal = self._refusal(engine, cast(CaptionRequest, wanted[0].task.request))
+        if refusal is not None:
+            for decoded in wanted:
+                yield TaskResult(task=decoded.task, outcome=refusal)
+            return
         requests = [cast(CaptionRequest, decoded.task.request) for decoded in wanted]
         files, placement = engine.files, engine.placement
         with self._converted.used(files, placement):
@@ -133,3 +138,15 @@ class Captioning:
     def _chosen(self, files: ModelFiles, placement: Placement) -> Chosen:
         found = chosen_looking(self._settings, files, placement, self._converted.of(files))
         return self._converted.sound(files, found)
+
+    def _refusal(self, engine: CaptioningEngine, request: CaptionRequest) -> Failure | None:
+        """Why the model cannot say what is asked for; None where it can. Answers are what they are."""
+        wanted = request.describe or self._settings.caption.describe
+        if wanted in engine.writes or is_question(request):
+            return None
+        model, able = self._settings.caption.model, ", ".join(what for what in Describe if what in engine.writes)
+        return Failure(
+            kind=FailureKind.BAD_INPUT,
+            message=f"the captioner {model} cannot be asked for `describe: {wanted}`: it writes {able}",
+            mend="Name a Florence-2 as `caption.model`, such as florence-2-base, or leave `describe` out.",
+        )

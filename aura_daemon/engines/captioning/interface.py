@@ -9,12 +9,15 @@ from aura_daemon.engines.captioning.blip import PreparedPicture
 from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.loaded_models import Engine
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, Describe
 from aura_daemon.jobs.results import Produced
 
 
 class CaptioningEngine(Engine, Protocol):
     """A loaded model that writes about pictures."""
+
+    writes: frozenset[Describe]
+    """What it can say of a picture; requests for anything else are not given to it."""
 
     def prepare(self, read: ReadPicture, *, with_thumbnail: bool) -> PreparedPicture:
         """A picture at the model's size; called in a thread while the model works."""

@@ -22,14 +22,16 @@ def captioner_weights(
 
 BLIP_NAMES: Final = ("BlipForConditionalGeneration", "blip")
 GIT_NAMES: Final = ("GitForCausalLM", "git")
+FLORENCE2_NAMES: Final = ("Florence2ForConditionalGeneration", "florence2")
 BLIP_VQA_NAMES: Final = ("BlipForQuestionAnswering",)
 BLIP_ITM_NAMES: Final = ("BlipForImageTextRetrieval",)
 """Architectures, as their config.json names them; a model type where there is no class name."""
 
 CAPTIONS: Final = ModelFormat(
     noun="a captioner",
-    description="a captioner (BlipForConditionalGeneration or GitForCausalLM in its config.json)",
-    architectures=(*BLIP_NAMES, *GIT_NAMES),
+    description="a captioner (BlipForConditionalGeneration, GitForCausalLM or Florence2ForConditionalGeneration in its"
+    " config.json)",
+    architectures=(*BLIP_NAMES, *GIT_NAMES, *FLORENCE2_NAMES),
     embedded=CAPTIONER,
     weight_files=captioner_weights,
 )

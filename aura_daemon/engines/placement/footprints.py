@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +67,7 @@ STANDARD_CAPTIONERS: Final = {
     "blip-base": 223_971_644,
     "blip-large": 446_290_492,
     "git-base-coco": 176_619_066,
+    "florence-2-base": 231_414_016,
     "blip-vqa-base": 361_230_140,
 }
 """Numbers in the models of the short names."""
@@ -74,6 +77,12 @@ ATTENDED: Final = 3
 
 DESCRIBED: Final = 8
 """The same for each number that describes a patch; measured."""
+
+STAGED: Final = 18
+"""The same where patches are joined stage by stage (Florence-2), at the stage with the most numbers; measured."""
+
+STRIDES: Final = (4, 2, 2, 2)
+"""How many patches are joined before each of these stages, in each direction."""
 
 LEFT: Final = 0.6
 """Share of that which an allocator keeps while captions are written; measured 0.4 to 1 on a CPU."""
@@ -111,6 +120,7 @@ class CaptionerSize:
 
 
 BLIP_BASE: Final = CaptionerSize(side_px=384, patch_px=16, width=768, heads=12, layers=12, words=30_524)
+FLORENCE2_BASE: Final = CaptionerSize(side_px=768, patch_px=32, width=1024, heads=32, layers=6, words=51_289)
 GIT_BASE: Final = CaptionerSize(side_px=224, patch_px=16, width=768, heads=12, layers=6, words=30_522)
 """What a `config.json` of that architecture leaves out."""
 
@@ -125,11 +135,10 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
     config = _config(files.folder / "config.json")
     text, vision = config.get("text_config", config), config.get("vision_config", {})
     side = int(vision.get("image_size", base.side_px))
-    patches = (side // int(vision.get("patch_size", base.patch_px))) ** 2 + 1
-    heads, width = int(vision.get("num_attention_heads", base.heads)), int(vision.get("hidden_size", base.width))
-    looked = patches * (ATTENDED * heads * patches + DESCRIBED * width)
+    patches, looked = _looked(vision, base, side)
     looking = looked * (4 if placement.on_cpu else size)  # oneDNN computes in float32
-    kept = 2 * patches * int(text.get("hidden_size", base.width)) * int(text.get("num_hidden_layers", base.layers))
+    width = text.get("hidden_size", text.get("d_model", base.width))
+    kept = 2 * patches * int(width) * int(text.get("decoder_layers", text.get("num_hidden_layers", base.layers)))
     words = int(text.get("vocab_size", base.words))
     caption_bytes = kept * size + words * SCORED * 4
     if placement.variant in (OPENVINO, OPENVINO_INT8):
@@ -151,6 +160,16 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
         row_bytes=int(max(looking - caption_bytes, LEFT * looking)) + (2 * 3 * side**2 * 4 if placement.on_cpu else 0),
         caption_bytes=caption_bytes,
     )
+
+
+def _looked(vision: Mapping[str, Any], base: CaptionerSize, side: int) -> tuple[int, int]:
+    """How many patches an image has when it is described, and the numbers that it takes while it is looked at."""
+    if "embed_dim" not in vision:
+        patches = (side // int(vision.get("patch_size", base.patch_px))) ** 2 + 1
+        heads, width = int(vision.get("num_attention_heads", base.heads)), int(vision.get("hidden_size", base.width))
+        return patches, patches * (ATTENDED * heads * patches + DESCRIBED * width)
+    sides = [side // parts for parts in accumulate(vision.get("patch_stride", STRIDES), operator.mul)]
+    return sides[-1] ** 2 + 1, STAGED * max(at**2 * width for at, width in zip(sides, vision["embed_dim"], strict=True))
 
 
 def generator_footprint(

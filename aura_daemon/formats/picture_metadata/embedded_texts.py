@@ -45,19 +45,26 @@ Span: TypeAlias = tuple[int, int]
 
 def embedded_texts(content: bytes) -> Mapping[str, str]:
     """The texts under KEYWORDS, of each the first; a text that is broken or longer than 1 MiB is empty."""
+    if (signature := format_of(content[:4096])) is ImageSignature.PNG:
+        return _png_texts(content)
+    span = exif_span(content) if signature is not ImageSignature.HEIC else None
+    return _exif_texts(content, span) if span is not None else {}
+
+
+def exif_span(content: bytes) -> Span | None:
+    """Where the TIFF structure with the EXIF of a picture lies that is not itself a TIFF."""
     match format_of(content[:4096]):
         case ImageSignature.PNG:
-            return _png_texts(content)
+            spans = _png_exif(content)
         case ImageSignature.JPEG:
             spans = _jpeg_exif(content)
         case ImageSignature.WEBP:
             spans = _webp_exif(content)
-        case ImageSignature.AVIF:
+        case ImageSignature.AVIF | ImageSignature.HEIC:
             spans = _avif_exif(content)
         case _:
-            return {}
-    span = next(spans, None)  # only the first: a file with very many could keep us busy
-    return _exif_texts(content, span) if span is not None else {}
+            return None
+    return next(spans, None)  # only the first: a file with very many could keep us busy
 
 
 def _png_texts(content: bytes) -> dict[str, str]:
@@ -112,6 +119,16 @@ def _inflated(packed: bytes) -> bytes | None:
     except zlib.error:
         return None
     return unpacked if len(unpacked) <= MOST_BYTES else None
+
+
+def _png_exif(content: bytes) -> Iterator[Span]:
+    """The chunk `eXIf` (PNG specification, section 11.3.4.6)."""
+    place = 8
+    while place < len(content):
+        length = _number(content, place, 4)
+        if content[place + 4 : place + 8] == b"eXIf":
+            yield place + 8, place + 8 + length
+        place += 12 + length
 
 
 def _jpeg_exif(content: bytes) -> Iterator[Span]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.caption_writing import BOTH_WAYS, MOST_WORDS, WritingKeys
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionExtension, CaptionPlace, ExistingText
-from aura_daemon.jobs.requests import CaptionRequest, shared_fields
+from aura_daemon.jobs.requests import CaptionRequest, Describe, shared_fields
 from aura_daemon.jobs.text_patterns import in_any_case
 
 _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", None]})]
@@ -80,6 +80,9 @@ class CaptionJob(WritingKeys):
     )
     embed: bool | None = Field(
         None, strict=True, description="true or false: also a copy of the picture with the caption in it"
+    )
+    describe: Describe | None = Field(
+        None, description=f"one of {', '.join(Describe)}: what is said; a model that cannot say it refuses"
     )
     caption: CaptionFileKeys | None = Field(
         None, description=f"keys of the file that the caption is written to: {', '.join(CaptionFileKeys.model_fields)}"

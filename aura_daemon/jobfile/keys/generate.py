@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -68,7 +69,19 @@ class HiresKeys(BaseModel):
     strength: float = types.number_field(0.5, 0, 1, "how much is drawn anew")
 
 
-_OUTPUT: Final = "a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}"
+class Pick(StrEnum):
+    """Which of the images that `image` stands for the jobs of a file take."""
+
+    ALL = "all"
+    RANDOM = "random"
+    """The seed chooses."""
+    EACH = "each"
+    """Each job takes the next."""
+
+
+_OUTPUT: Final = (
+    f"a name in its folder of the outbox, of text, `/`, placeholders and the fields {{{'}, {'.join(FIELDS)}}}"
+)
 
 
 def _template(value: str) -> str:
@@ -124,7 +137,9 @@ class GenerateJob(BaseModel):
         description=f"a list of at most {MOST_LORAS} of `{{name: NAME, weight: 0.8}}`, or names,"
         " of the configured folder",
     )
-    image: types.ImageName | None = types.image_field("the picture is made from it")
+    image: types.ImageNames | None = types.image_field(
+        "the picture is made from it; `photos/*.jpg` stands for all that fit", may_be_several=True
+    )
     mask: types.ImageName | None = types.image_field("white where the image is drawn anew")
     strength: float | None = types.number_field(None, 0, 1, "how much of the image is drawn anew")
     hires: HiresKeys | None = Field(None, description="keys of the second pass: `scale` and `strength`")
@@ -141,6 +156,7 @@ class GenerateJob(BaseModel):
         "", description="text of at most 2000 characters, for the sidecar", json_schema_extra=types.as_text()
     )
     priority: types.Priority = types.priority_field()
+    pick: Pick | None = Field(None, description=f"one of {', '.join(Pick)}: which of several images a job takes")
 
     @model_validator(mode="after")
     def _has_its_image(self) -> Self:

@@ -15,7 +15,7 @@ from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.seeds import ONE_SEED_SCHEMA, is_random, seeds_of
 from aura_daemon.problems import cut, nearest, shown
 
-ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags", "notes", "priority"})
+ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags", "notes", "priority", "pick"})
 """Keys that have one value for all combinations."""
 
 MOST_IN_LIST: Final = 500
@@ -86,6 +86,7 @@ def add_matrix(schema: dict[str, Any]) -> None:
     keys = schema["properties"]
     values = {key: copy.deepcopy(rule) for key, rule in keys.items() if key not in ABOUT_ALL}
     values["seed"] = ONE_SEED_SCHEMA
+    values["image"]["pattern"] = keys["mask"]["pattern"]  # one image
     for rule in values.values():
         rule.pop("default", None)
         rule.pop("description", None)

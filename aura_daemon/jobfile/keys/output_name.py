@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from aura_daemon.file_names import FAILED_FOLDER, not_ours, output_stem, portable
+from aura_daemon.jobs.prompts.placeholders import NAMES
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 FIELDS: Final = {
@@ -24,7 +25,7 @@ FIELDS: Final = {
 }
 """Name of a field -> its meaning."""
 
-_FIELD: Final = r"\{(?:" + "|".join(FIELDS) + r")(?::0?[1-9])?\}"
+_FIELD: Final = rf"\{{(?:(?:{'|'.join(FIELDS)})(?::0?[1-9])?|{NAMES})\}}"
 _PART: Final = rf"(?:{_FIELD}|(?![.])[^{{}}/\\{CONTROL}])(?:{_FIELD}|[^{{}}/\\{CONTROL}])*"
 TEMPLATE: Final = rf"^[{SPACE}]*(?![{SPACE}]){_PART}(?:/{_PART})*[{SPACE}]*$"
 """The pattern of a valid template; published in the schema."""
@@ -44,8 +45,8 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
 
     def value(field: re.Match[str]) -> str:
         name, _, width = field[0].strip("{}").partition(":")
-        given = values[name]
-        return f"{given:{width}d}" if isinstance(given, int) and width else _fit(str(given))
+        given = values.get(name, "")
+        return f"{given:{width}d}" if isinstance(given, int) and width else fit(str(given))
 
     parts = [not_ours(_name(re.sub(_FIELD, value, part))) for part in template.strip().split("/")]
     if len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER:
@@ -53,7 +54,7 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
     return "/".join(parts[:-1]), parts[-1]
 
 
-def _fit(text: str) -> str:
+def fit(text: str) -> str:
     """Makes text valid as a part of a name."""
     return _UNFIT.sub("-", _printable(text))[:MOST_WORDS_CHARACTERS].strip("-. ")
 

@@ -17,7 +17,7 @@ from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 REGENERATE: Final = "regenerate"
 """The value of `task`."""
 
-_OTHER: Final = ("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority")
+_OTHER: Final = ("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority", "pick")
 """Keys of a job that draws which have another meaning for this task, or none: of one picture, one is made."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -116,23 +117,34 @@ def image_path(name: str) -> str:
     return "/".join(part for part in slashes.split("/") if part not in ("", ".")) if is_complete else slashes
 
 
-def _stays_below(value: str) -> str:
-    """Refuses anything but the name of an image below the inbox."""
+def _stays_below(value: str, *, may_be_several: bool = False) -> str:
+    """Refuses anything but the name of an image below the inbox, or of several."""
     value = image_path(value)
     parts = value.split("/")
     if any(not part or part.startswith(".") for part in parts) or _DRIVE.match(value):
         raise ValueError("must name a file below the inbox: no `..`, hidden or absolute path, and no drive")
     if any(len(part.encode()) > MOST_NAME_BYTES for part in parts):
         raise ValueError(f"holds a name of more than {MOST_NAME_BYTES} bytes, which no file has")
-    if extension_of(parts[-1]) not in IMAGE_EXTENSIONS:
+    if extension_of(parts[-1]) not in IMAGE_EXTENSIONS and not (may_be_several and stands_for_several(value)):
         raise ValueError(f"must name an image: {', '.join(IMAGE_EXTENSIONS)}")
     return value
 
 
+def stands_for_several(name: str) -> bool:
+    """Whether a name stands for all images that it fits: `photos/*.jpg`."""
+    return "*" in name
+
+
 ImageName = Annotated[str, Field(max_length=MOST_NAME_CHARACTERS), AfterValidator(_text), AfterValidator(_stays_below)]
+ImageNames = Annotated[
+    str,
+    Field(max_length=MOST_NAME_CHARACTERS),
+    AfterValidator(_text),
+    AfterValidator(partial(_stays_below, may_be_several=True)),
+]
 
 
-def _image_pattern() -> str:
+def _image_pattern(*, may_be_several: bool = False) -> str:
     """The pattern of an image's path below the inbox, no part of which is hidden or too long."""
     first, further = rf"[^./\\{CONTROL}]", rf"[^/\\{CONTROL}]"
     names = [
@@ -142,11 +154,15 @@ def _image_pattern() -> str:
     ]
     here = r"(?:[.][/\\]+)*"
     folders = rf"(?:{first}{further}{{0,{MOST_NAME_BYTES - 1}}}[/\\]+{here})*"
-    return f"^[{SPACE}]*(?![{SPACE}]){here}(?!{_DRIVE.pattern}){folders}(?:{'|'.join(names)})[{SPACE}]*$"
+    start = f"[{SPACE}]*(?![{SPACE}]){here}(?!{_DRIVE.pattern}){folders}"
+    one = f"{start}(?:{'|'.join(names)})[{SPACE}]*"
+    several = rf"(?=.*[*]){start}{first}{further}{{0,{MOST_NAME_BYTES - 1}}}[{SPACE}]*"
+    return f"^(?:{one}|{several})$" if may_be_several else f"^{one}$"
 
 
-def image_field(what: str, *, is_required: bool = False) -> Any:
+def image_field(what: str, *, is_required: bool = False, may_be_several: bool = False) -> Any:
     """A key that names an image; `what` says what for."""
     description = "the name of an image: beside the job file, or anywhere below the inbox with its folders before it"
     default: Any = ... if is_required else None
-    return Field(default, description=f"{description}; {what}", json_schema_extra={"pattern": _image_pattern()})
+    pattern = _image_pattern(may_be_several=may_be_several)
+    return Field(default, description=f"{description}; {what}", json_schema_extra={"pattern": pattern})

@@ -10,6 +10,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, added_documents, documents_of
 from aura_daemon.jobfile.prompt_lists.prompt_tables import added_rows
 from aura_daemon.jobfile.prompt_lists.prompt_texts import added_prompts
+from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
 from aura_daemon.jobs.sources import PromptLines, SourceKind
 
 
@@ -22,12 +23,13 @@ def parse(
     catalogue: Catalogue | None = None,
     draw: Draw = int,
     prompt_lines: PromptLines = PromptLines.AUTO,
+    subject: Subject = NOBODY,
 ) -> ParseResult:
     """The jobs of a file, or every problem; the arguments are as for `JobPlans`, and by default seeds are 0.
 
     `prompt_lines`: as configured; the settings of a folder count before it.
     """
-    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
+    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue, subject=subject)
     match kind:
         case SourceKind.JOB_FILE:
             added = added_documents(jobs, documents_of(content, file=file))

@@ -14,6 +14,8 @@ from transformers import (
     BlipForQuestionAnswering,
     CLIPTextConfig,
     CLIPTextModel,
+    Florence2Config,
+    Florence2ForConditionalGeneration,
     GitConfig,
     GitForCausalLM,
 )
@@ -44,6 +46,8 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 GIB = 1 << 30
+
+BART_BASE = {"layers": 6, "attention_heads": 12}
 
 
 def asked(model: str, *, width: int = 64, height: int = 64, batch: int = 1, **more: object) -> ProbeRequest:
@@ -188,12 +192,17 @@ def test_the_known_sizes_are_those_of_the_real_architectures() -> None:
             CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
         )
         large = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+        bart = {"d_model": 768, "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072, "vocab_size": 51_289}
+        bart |= {f"{part}_{what}": n for part in ("encoder", "decoder") for what, n in BART_BASE.items()}
         captioners = {
             "blip-base": BlipForConditionalGeneration(BlipConfig()),
             "blip-large": BlipForConditionalGeneration(
                 BlipConfig(vision_config=large, text_config={"encoder_hidden_size": 1024})
             ),
             "git-base-coco": GitForCausalLM(GitConfig()),
+            "florence-2-base": Florence2ForConditionalGeneration(
+                Florence2Config(vision_config={"projection_dim": 768}, text_config={"model_type": "bart", **bart})
+            ),
             "blip-vqa-base": BlipForQuestionAnswering(BlipConfig()),
         }
 

@@ -92,6 +92,7 @@ CASES = (
     CAPTION,
     replace(CAPTION, name="blip", write=tiny_models.write_captioner),
     replace(CAPTION, name="git", write=tiny_models.write_git),
+    replace(CAPTION, name="florence2", write=tiny_models.write_florence2),
     Case(
         name="blip-vqa",
         kind=JobKind.CAPTION,

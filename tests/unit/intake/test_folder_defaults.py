@@ -135,11 +135,11 @@ def test_settings_that_become_invalid_after_the_claim_hold_what_was_claimed(hous
 
 def test_check_and_schema_know_folder_settings(house: House) -> None:
     program = Program(house)
-    good, bad = house.drop(f"a/{FILE_NAME}", STEPS), house.drop(f"b/{FILE_NAME}", b"prompt: x\n")
+    good, bad = house.drop(f"a/{FILE_NAME}", STEPS), house.drop(f"b/{FILE_NAME}", b"promt: x\n")
     ended = program.call("check", str(good), str(bad))
     assert ended.returncode == 1
     assert f"{good}: the settings of its folder" in ended.stdout
-    assert f"{bad}:1: prompt: is what one job is about" in ended.stdout
+    assert f"{bad}:1: promt: unknown key; did you mean `prompt`?" in ended.stdout
     assert json.loads(program.call("schema", "defaults").stdout)["properties"].keys() >= {"steps", "priority"}
 
 

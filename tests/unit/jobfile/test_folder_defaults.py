@@ -20,8 +20,9 @@ from aura_daemon.jobfile.folder_defaults import (
     prompt_lines_of,
     with_folder_defaults,
 )
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
+from aura_daemon.jobfile.recipes.subject import Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GenerateRequest, JobKind, RegenerateRequest
@@ -57,8 +58,11 @@ GOOD = {
     "candidates": [5],
     "max_words": [0, 20],
     "priority": [-1000, 10],
+    "pick": ["all", "each"],
+    "rounds": [1, 20],
     "question": ["what is it?", 7],
     "embed": [True, False],
+    "describe": ["tags"],
     "caption": [{}, {"place": "beside", "existing": "append"}, {"extension": "TXT", "prefix": 7, "suffix": None}],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
@@ -73,6 +77,14 @@ def parsed(text: str) -> FolderDefaults | tuple[str, ...]:
     return found if isinstance(found, FolderDefaults) else tuple(str(problem) for problem in found)
 
 
+def for_image(folders: list[FolderDefaults]) -> JobSpec | RegenerateSpec:
+    """What becomes of a picture that is dropped."""
+    found = of_picture(folders, subject=Subject(path="cat.png", is_picture=True))
+    assert isinstance(found, ParsedFile), found
+    (job,) = found.jobs
+    return job.spec
+
+
 def asked(text: str, *folders: FolderDefaults) -> JobSpec:
     found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", folders=folders)
     assert not isinstance(found, RejectedFile), found.problems
@@ -80,7 +92,7 @@ def asked(text: str, *folders: FolderDefaults) -> JobSpec:
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in GOOD.items() for value in values])
-def test_every_key_but_those_of_one_job_can_be_set_for_a_folder(key: str, value: object) -> None:
+def test_every_key_can_be_set_for_a_folder(key: str, value: object) -> None:
     assert set(GOOD) == KEYS
     text = yaml.safe_dump({key: value})
     assert isinstance(parsed(text), FolderDefaults), parsed(text)
@@ -99,10 +111,6 @@ def test_a_wrong_value_is_refused_as_in_a_job_file(key: str, value: object) -> N
     ("text", "words"),
     [
         ("stepps: 4", ":1: stepps: unknown key; did you mean `steps`?"),
-        ("prompt: a cat", ":1: prompt: is what one job is about; a folder cannot say it for all"),
-        ("image: a.png", "a folder cannot say it for all"),
-        ("task: caption", "a folder cannot say it for all"),
-        ("matrix: {steps: [1, 2]}", "a folder cannot say it for all"),
         ("count: 3\nseed: [1, 2]", "`count` numbers the seeds itself"),
         ("steps: 4\n---\nsteps: 5", ":3: holds several documents"),
         ("[1, 2]", ":1: "),
@@ -137,14 +145,10 @@ def test_another_way_of_cutting_texts_is_refused(value: str, suggestion: str) ->
     assert "did you mean `prompt_lines`?" in parsed("prompt_line: whole")[0]  # type: ignore[index]
 
 
-def test_the_one_task_a_folder_may_say_is_about_images_that_are_dropped_there() -> None:
+def test_a_folder_that_regenerates_is_about_images_that_are_dropped_there() -> None:
     said = parsed("task: regenerate\nsteps: 4\n")
     assert isinstance(said, FolderDefaults)
     jsonschema.validate({"task": "regenerate"}, defaults_schema())
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"task": "caption"}, defaults_schema())
-    (problem,) = parsed("task: caption")  # type: ignore[misc]
-    assert "but for `task: regenerate`" in problem
     far = folder(guidance_scale=3.0, priority=2, max_new_tokens=9, strength=0.5)
     assert for_image([said, far]) == RegenerateSpec(
         request=RegenerateRequest(keys={"steps": 4, "guidance_scale": 3.0}), priority=2
@@ -203,10 +207,11 @@ def test_a_folder_asks_its_question_about_every_image_that_asks_none_itself() ->
     assert own == CaptionRequest(image="a.png", question="how many?")
 
 
-def test_settings_that_nobody_checked_are_a_bug() -> None:
+def test_settings_that_nobody_checked_are_refused() -> None:
     for more in ({}, {"task": "regenerate"}):
-        with pytest.raises(ValueError, match="priority"):
-            for_image([folder(priority=5000, **more)])
+        found = of_picture([folder(priority=5000, **more)], subject=Subject(path="cat.png", is_picture=True))
+        assert isinstance(found, RejectedFile)
+        assert found.problems[0].key == "priority"
 
 
 KEYS_OF_A_FOLDER = st.fixed_dictionaries(

@@ -11,8 +11,9 @@ from aura_daemon.formats.picture_metadata.infotext import infotext
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.from_picture import differences, made_again
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
+from aura_daemon.jobfile.recipes.subject import Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import SourceKind
@@ -99,7 +100,9 @@ def test_what_one_picture_cannot_be_made_with_is_refused(keys: str, words: str) 
 def test_a_folder_s_several_seeds_and_count_are_not_for_a_picture_that_is_made_again(seed: object) -> None:
     keys = {"task": "regenerate", "seed": seed, "count": 1, "grid": True, "steps": 7}
     folder = FolderDefaults(name="_defaults.yaml", sha256="", keys=keys)
-    assert for_image([folder]) == RegenerateSpec(request=RegenerateRequest(keys={"steps": 7}))
+    found = of_picture([folder], subject=Subject(path="a.png", is_picture=True))
+    assert isinstance(found, ParsedFile)
+    assert found.jobs[0].spec == RegenerateSpec(request=RegenerateRequest(keys={"steps": 7}))
 
 
 def test_what_the_job_says_counts_for_more() -> None:

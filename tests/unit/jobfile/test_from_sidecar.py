@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace, ExistingText, asked
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.requests import CaptionRequest, Describe, GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.results import Processor, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
@@ -95,7 +95,14 @@ def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) ->
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
     assert request_of(read) == CaptionRequest(
-        image=name, prompt="a photo of", max_new_tokens=9, caption=USUAL, beams=1, max_words=0, embed=False
+        image=name,
+        prompt="a photo of",
+        max_new_tokens=9,
+        caption=USUAL,
+        beams=1,
+        max_words=0,
+        describe=Describe.SENTENCE,
+        embed=False,
     )
 
 
@@ -105,7 +112,14 @@ def test_an_answer_s_sidecar_asks_its_question() -> None:
     read = parse(content, file="a.json")
     assert isinstance(read, Sidecar)
     asked = CaptionRequest(
-        image="a.png", max_new_tokens=9, caption=USUAL, beams=1, max_words=0, question="what is it?", embed=False
+        image="a.png",
+        max_new_tokens=9,
+        caption=USUAL,
+        beams=1,
+        max_words=0,
+        describe=Describe.SENTENCE,
+        question="what is it?",
+        embed=False,
     )
     assert request_of(read) == asked
 
@@ -115,7 +129,7 @@ def test_the_sidecar_of_a_caption_in_its_picture_asks_for_that_too() -> None:
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
     assert request_of(read) == CaptionRequest(
-        image="a.png", max_new_tokens=9, caption=USUAL, beams=1, max_words=0, embed=True
+        image="a.png", max_new_tokens=9, caption=USUAL, beams=1, max_words=0, describe=Describe.SENTENCE, embed=True
     )
 
 
@@ -124,7 +138,15 @@ def test_the_sidecar_of_a_caption_in_a_file_of_its_own_asks_for_that_file() -> N
     content = document(ResolvedCaption(image="a.png", prompt="", max_new_tokens=9, caption=file)).to_json()
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
-    wanted = CaptionRequest(image="a.png", max_new_tokens=9, beams=1, max_words=0, embed=False, caption=asked(file))
+    wanted = CaptionRequest(
+        image="a.png",
+        max_new_tokens=9,
+        beams=1,
+        max_words=0,
+        describe=Describe.SENTENCE,
+        embed=False,
+        caption=asked(file),
+    )
     assert request_of(read) == wanted
 
 

@@ -12,6 +12,7 @@ from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
     CaptionSampling,
+    Describe,
     EmbeddedSettings,
     GenerateRequest,
     GridRequest,
@@ -84,6 +85,7 @@ def test_what_starts_from_an_image_has_two_passes_or_is_a_sheet_runs_alone(reque
 
 
 CAPTIONS_APART: dict[str, object] = {
+    "describe": Describe.TAGS,
     "max_new_tokens": 5,
     "beams": 4,
     "sampling": CaptionSampling(temperature=0.5),

@@ -15,6 +15,7 @@ from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    Describe,
     EmbeddedSettings,
     GenerateRequest,
     GridRequest,
@@ -83,6 +84,7 @@ CAPTION = st.builds(
     max_new_tokens=st.none() | st.integers(1, 200),
     question=WORDS.map(str.strip),
     embed=st.none() | st.booleans(),
+    describe=st.none() | st.sampled_from(Describe),
 )
 
 

@@ -101,6 +101,7 @@ def test_a_model_is_fetched_once_and_found_the_second_time_without_the_hub(
         ["blip-base", "not", "configured"],
         ["blip-large", "not", "configured"],
         ["git-base-coco", "not", "configured"],
+        ["florence-2-base", "not", "configured"],
         ["latent-consistency/lcm-lora-sdv1-5", "speed:", "turbo"],
         ["madebyollin/taesd", "speed:", "turbo"],
     ]
@@ -205,7 +206,10 @@ def test_a_model_that_is_not_there_and_a_hub_that_is_not_there_are_told(
 def test_a_name_that_is_no_model_is_a_mistake_of_the_command_line(fetch: Fetch, hub: Hub, name: str) -> None:
     ran = fetch(name, "--accept-licence")
     assert ran.returncode == 2
-    assert "sd-1.4, blip-base, blip-large, git-base-coco, blip-vqa-base, owner/name on the hub" in ran.stderr
+    assert (
+        "sd-1.4, blip-base, blip-large, git-base-coco, florence-2-base, blip-vqa-base, owner/name on the hub"
+        in ran.stderr
+    )
     assert hub.requests == []
 
 

@@ -12,7 +12,7 @@ RESOLVED = {field.name for field in fields(ResolvedGenerate)}
 
 
 def test_every_key_is_requested_but_for_those_that_are_not_about_the_picture() -> None:
-    assert GenerateJob.model_fields.keys() - REQUESTED == {"task", "count", "matrix", "grid", "priority"}
+    assert GenerateJob.model_fields.keys() - REQUESTED == {"task", "count", "matrix", "grid", "priority", "pick"}
     assert REQUESTED - GenerateJob.model_fields.keys() == {"embedded", "variant", "described", "follows"}
 
 

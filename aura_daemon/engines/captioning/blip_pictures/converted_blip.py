@@ -13,7 +13,7 @@ import torch
 
 from aura_daemon.config.engine import CaptionSettings
 from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
-from aura_daemon.engines.captioning.picture_cache import cache_of
+from aura_daemon.engines.captioning.blip_pictures.picture_cache import cache_of
 from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.store import Kind
