@@ -150,7 +150,7 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
             element_bytes=size,
             row_bytes=2 * 3 * side**2 * 4 + int(LOOKED * kept * size),
             caption_bytes=caption_bytes,
-            workspace_bytes=looked * 4 + GRAPH_WORKSPACE_BYTES,  # of one picture
+            workspace_bytes=2 * looked * 4 + GRAPH_WORKSPACE_BYTES,  # of two pictures side by side
         )
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
