@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, GridRequest
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, GridRequest, MatchRequest
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced, Resolved, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.system.wakeup import WakeupPipe
@@ -82,8 +82,8 @@ def _produced(task: Task) -> Produced:
             payload = Payload(extension=".txt", content=b"an instant caption\n")
         case GridRequest() as request:
             resolved, payload = request, Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
-        case BenchmarkRequest():
-            raise ValueError("an instant worker has nothing to measure")
+        case BenchmarkRequest() | MatchRequest():
+            raise ValueError("an instant worker has nothing to measure or to compare")
     return Produced(
         payloads=(payload,),
         resolved=resolved,

@@ -7,8 +7,11 @@ taken up again from what is done.
 from __future__ import annotations
 
 from aura_daemon.chains.captioned_prompts import wants_caption, with_caption
+from aura_daemon.chains.checked_pictures import next_of_tries, with_match
+from aura_daemon.chains.ranked_captions import is_ranked, next_of_ranking, with_best_caption
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
+from aura_daemon.jobs.results import Produced
 
 
 def chain_of(asked: Request) -> Chain | None:
@@ -19,9 +22,29 @@ def chain_of(asked: Request) -> Chain | None:
 
 def next_part(asked: Request, done: tuple[JobPart, ...]) -> Chain | ChosenPart:
     """The part that comes after those that are done, or which of them is delivered."""
-    if isinstance(asked, GenerateRequest) and wants_caption(asked):
-        if not done:
+    if isinstance(asked, CaptionRequest) and is_ranked(asked):
+        return next_of_ranking(asked, done)
+    if isinstance(asked, GenerateRequest):
+        if wants_caption(asked) and not done:
             return Chain(runs=CaptionRequest(image=asked.described), done=done)
-        asked = with_caption(asked, done[0].text)
-        return Chain(runs=asked, done=done) if len(done) == 1 else ChosenPart(part=len(done) - 1)
+        asked, first = _filled(asked, done)
+        if asked.check is not None:
+            return next_of_tries(asked, asked.check, done, first=first)
+        if len(done) == first:
+            return Chain(runs=asked, done=done)
     return ChosenPart(part=len(done) - 1) if done else Chain(runs=asked)
+
+
+def completed(asked: Request, done: tuple[JobPart, ...], chosen: Produced, *, last: Produced) -> Produced:
+    """What is delivered, with what the other parts found out; `chosen`, `last`: what the chosen and last part made."""
+    if isinstance(asked, CaptionRequest) and is_ranked(asked):
+        return with_best_caption(chosen, last)
+    if isinstance(asked, GenerateRequest) and asked.check is not None:
+        filled, first = _filled(asked, done)
+        return with_match(filled, asked.check, done, chosen, first=first)
+    return chosen
+
+
+def _filled(asked: GenerateRequest, done: tuple[JobPart, ...]) -> tuple[GenerateRequest, int]:
+    """The request with its texts complete, and how many parts that took."""
+    return (with_caption(asked, done[0].text), 1) if wants_caption(asked) else (asked, 0)

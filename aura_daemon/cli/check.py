@@ -29,6 +29,8 @@ from aura_daemon.jobs.requests import (
     GridRequest,
     Hires,
     Lora,
+    MatchRequest,
+    PictureCheck,
     RegenerateRequest,
     Request,
 )
@@ -48,7 +50,7 @@ _VERBS: Final = {
     BenchmarkRequest: "measure",
 }
 
-_ALWAYS_SHOWN: Final = frozenset({"prompt", "seed"})
+_ALWAYS_SHOWN: Final = frozenset({"prompt", "seed", "check"})
 """Keys that the line of a job shows even where all jobs of the file agree."""
 
 
@@ -195,6 +197,8 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
             sizes = ", ".join(f"{width}x{height}" for width, height in request.sizes) or "the model's own size"
             what = f"drawing at {sizes}" if request.picture is not None else "captions"
             return f"benchmark of {what}, {request.repeats} runs each after one to warm up"
+        case MatchRequest():
+            return f"a comparison with {len(request.texts)} texts"
         case GridRequest():
             return f"a sheet of {len(request.cells)} pictures"
         case CaptionRequest():
@@ -203,6 +207,7 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
         case GenerateRequest():
             seed = "drawn" if request.seed is None else str(request.seed)
             values = [f"{key}={_value_text(getattr(request, key))}" for key in differing]
+            values += _checks(request.check) if request.check is not None else ()
             return "  ".join((f"seed {seed}", *values, " ".join(request.prompt.split())))
         case _:  # pragma: no cover
             assert_never(request)
@@ -214,6 +219,15 @@ def _writing(request: CaptionRequest) -> Iterator[str]:
         yield f"seed {'drawn' if sampling.seed is None else sampling.seed}"
     for key in ("beams", "candidates", "max_words"):
         if (value := getattr(request, key)) is not None:
+            yield f"{key}={value}"
+
+
+def _checks(check: PictureCheck) -> Iterator[str]:
+    """What becomes of a picture once it is drawn, as the job says it."""
+    if check.verify is not None:
+        yield f"verify={check.verify:g}" if check.verify else "verify=true"
+    for key in ("tries", "best_of"):
+        if (value := getattr(check, key)) is not None:
             yield f"{key}={value}"
 
 

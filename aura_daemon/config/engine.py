@@ -69,6 +69,7 @@ ALIASES: Final = {
     "git-base-coco": "microsoft/git-base-coco",
     "florence-2-base": "florence-community/Florence-2-base",
     "blip-vqa-base": "Salesforce/blip-vqa-base",
+    "blip-itm-base": "Salesforce/blip-itm-base-coco",
 }
 """Short names of hub models."""
 
@@ -148,6 +149,8 @@ class CaptionSettings(ModelSettings):
     question_model: str | None = None
     """The model that answers questions, as under `model`; None: questions are refused."""
     describe: Describe = Describe.SENTENCE
+    matching_model: str | None = None
+    """The model that says how well texts fit images, as under `model`; None: there is none."""
     engine: CaptionEngine = CaptionEngine.AUTO
     speed: CaptionSpeed = CaptionSpeed.BALANCED
 
@@ -157,6 +160,13 @@ class CaptionSettings(ModelSettings):
         if self.question_model is None:
             return None
         return ModelSettings(model=self.question_model, allow_pickle=self.allow_pickle)
+
+    @property
+    def matching(self) -> ModelSettings | None:
+        """The settings of that model, as those of the one that answers."""
+        if self.matching_model is None:
+            return None
+        return ModelSettings(model=self.matching_model, allow_pickle=self.allow_pickle)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

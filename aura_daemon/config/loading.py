@@ -70,7 +70,7 @@ def load(config: Path | None) -> LoadedConfig:
         start = Path.cwd() if f"{PREFIX}{key.upper()}__MODEL" in variables else base
         resolved[key] = section.model_copy(update={"model": _model_from(start, section.model)})
     resolved["generate"] = _with_folders(resolved["generate"], base, variables)
-    resolved["caption"] = _with_question_model(resolved["caption"], base, variables)
+    resolved["caption"] = _with_further_models(resolved["caption"], base, variables)
     for key, name in (("http", "token_file"), ("metrics", "textfile")):
         section = getattr(settings, key)
         if (path := getattr(section, name)) is not None:
@@ -165,13 +165,16 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
     return section.model_copy(update={**folders, "models": models, "turbo": section.turbo.model_copy(update=turbo)})
 
 
-def _with_question_model(section: object, base: Path, variables: set[str]) -> CaptionConfig:
-    """The captioner's second model, where it is a relative path, made absolute."""
+def _with_further_models(section: object, base: Path, variables: set[str]) -> CaptionConfig:
+    """The models beside the captioner, where they are relative paths, made absolute."""
     assert isinstance(section, CaptionConfig)
-    if section.question_model is None:
-        return section
-    start = Path.cwd() if f"{PREFIX}CAPTION__QUESTION_MODEL" in variables else base
-    return section.model_copy(update={"question_model": _model_from(start, section.question_model)})
+    named: dict[str, str | None] = {key: getattr(section, key) for key in ("question_model", "matching_model")}
+    found = {
+        key: _model_from(Path.cwd() if f"{PREFIX}CAPTION__{key.upper()}" in variables else base, name)
+        for key, name in named.items()
+        if name is not None
+    }
+    return section.model_copy(update=found)
 
 
 def _with_programs(settings: Settings, base: Path, variables: set[str]) -> dict[str, object]:

@@ -141,6 +141,9 @@ class CaptionConfig(BaseModel):
     trigger_word: str = Field("", max_length=500, description="text of at most 500 characters, before all")
     existing: ExistingText = Field(ExistingText.KEEP, description=f"one of {', '.join(ExistingText)}")
     describe: Describe = Field(_ENGINE.caption.describe, description=f"one of {', '.join(Describe)}")
+    matching_model: str | None = Field(
+        None, min_length=1, description="blip-itm-base, owner/name on the hub or a folder, or null: there is none"
+    )
     engine: CaptionEngine = Field(_ENGINE.caption.engine, description=f"one of {', '.join(CaptionEngine)}")
     speed: CaptionSpeed = Field(_ENGINE.caption.speed, description=f"one of {', '.join(CaptionSpeed)}")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.jobs.queueing import engine_kind, speed_named
-from aura_daemon.jobs.requests import JobKind, is_question
+from aura_daemon.jobs.requests import JobKind, MatchRequest, is_question
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.speed import loaded_as
 from aura_daemon.journal.records import Job, Source
@@ -44,7 +44,9 @@ def model_of(job: Job, settings: Settings) -> str:
             model, speed = job.model or settings.generate.model, speed_named(job.runs)
             return loaded_as(model, speed or settings.generate.speed)
         case JobKind.CAPTION:
-            answers = is_question(job.runs)
-            return (settings.caption.question_model or "") if answers else job.model or settings.caption.model
+            captions = settings.caption
+            if isinstance(job.runs, MatchRequest):
+                return captions.matching_model or ""
+            return (captions.question_model or "") if is_question(job.runs) else job.model or captions.model
         case JobKind.GRID | JobKind.BENCHMARK:
             return ""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from loguru import logger
 
-from aura_daemon.chains.next_part import chain_of, next_part
+from aura_daemon.chains.next_part import chain_of, completed, next_part
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
-from aura_daemon.jobs.requests import kind_of
+from aura_daemon.jobs.requests import task_name
 from aura_daemon.jobs.results import part_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
@@ -47,7 +47,8 @@ class EndedParts:
             if self.journal.is_awaited(job):
                 self.kept_parts.keep(job, produced)
             times = replace(result.times, attempt_s=done[chosen.part].seconds)
-            return replace(result, produced=replace(produced, parts=done), times=times)
+            whole = completed(job.request, done, produced, last=result.produced)
+            return replace(result, produced=replace(whole, parts=done), times=times)
         logger.warning("{}: what was kept of its parts has gone: it begins anew", job.id)
         first = chain_of(job.request)
         assert first is not None
@@ -56,4 +57,4 @@ class EndedParts:
 
     def _go_on(self, job: Job, chain: Chain) -> None:
         self.journal.go_on(job, chain)
-        logger.info("{} goes on with part {}: {}", job.id, len(chain.done) + 1, kind_of(chain.runs))
+        logger.info("{} goes on with part {}: {}", job.id, len(chain.done) + 1, task_name(chain.runs))

@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
 from aura_daemon.doctor import report
 from aura_daemon.doctor.report import ModelPresence, ProbeRequest
-from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.compiled.variants import variant_of
 from aura_daemon.engines.defaults import ModelDefaults, resolve_generate
 from aura_daemon.engines.model_files.companions import USUAL_DECODER, USUAL_LORA, companions_of, look_for_all
@@ -115,6 +115,8 @@ def _configured(settings: EngineSettings) -> Iterator[tuple[JobKind, ModelSettin
     yield JobKind.CAPTION, settings.caption, CAPTIONS
     if (answering := settings.caption.answering) is not None:
         yield JobKind.CAPTION, answering, ANSWERS
+    if (matching := settings.caption.matching) is not None:
+        yield JobKind.CAPTION, matching, MATCHES
 
 
 def _named(configured: GenerateSettings, model: str) -> GenerateSettings:

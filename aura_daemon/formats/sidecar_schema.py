@@ -265,7 +265,7 @@ class TextRecord(_Record):
 class PartRecord(_Record):
     """One of several runs of a model that a job took."""
 
-    task: JobKind
+    task: JobKind | Literal["match"]
     model: ModelRecord
     device: str
     rung: str
@@ -273,6 +273,32 @@ class PartRecord(_Record):
     caption: str | None = Field(
         None, description="what it said; left out where it drew", exclude_if=lambda value: value is None
     )
+    scores: list[float] = Field(
+        [], description="of a match: how probably each text is about the picture", exclude_if=lambda value: not value
+    )
+
+
+class TryRecord(_Record):
+    """One of the pictures that were drawn of the prompt."""
+
+    seed: int
+    score: float
+    caption: str | None = Field(
+        None, description="left out where none was written", exclude_if=lambda value: value is None
+    )
+
+
+class MatchRecord(_Record):
+    """How well the picture fits its prompt."""
+
+    score: float = Field(description="0 to 1")
+    by: Literal["itm", "words"] = Field(
+        description="itm: the model for matching, how probably the prompt is about the picture;"
+        " words: those of prompt and caption that agree"
+    )
+    caption: str | None = Field(description="what the captioner says of it; null where it was not asked")
+    seed: int
+    tries: list[TryRecord] = Field(description="all that were drawn, in their order; one of them is the picture")
 
 
 class Sidecar(_Page):
@@ -322,6 +348,11 @@ class Sidecar(_Page):
         [],
         description="what ran for it, in order, where that was more than one model run",
         exclude_if=lambda value: not value,
+    )
+    match: MatchRecord | None = Field(
+        None,
+        description="of a picture that was looked at once it was drawn; else left out",
+        exclude_if=lambda value: value is None,
     )
 
 

@@ -157,7 +157,7 @@ def _of_document(document: Sidecar) -> dict[str, Any]:
     match document.request:
         case GenerateRecord() as made:
             figures |= {"prompt": clean(made.prompt), "negative": clean(made.negative_prompt), "job": _job_file(made)}
-            rows = _drawn(made)
+            rows = _drawn(made) | _matched(document)
         case CaptionRecord() as made:
             figures["caption"] = clean(document.caption or "")
             rows = {"Image": made.image or "", "Begins with": made.prompt, "Most tokens": made.max_new_tokens}
@@ -203,6 +203,15 @@ def _drawn(made: GenerateRecord) -> dict[str, object]:
         "Tags": ", ".join(made.tags),
         "Notes": made.notes,
     }
+
+
+def _matched(document: Sidecar) -> dict[str, object]:
+    """The row of how well a picture fits its prompt, where that was found out."""
+    match = document.match
+    if match is None:
+        return {}
+    kept = f", the best of {len(match.tries)}" if len(match.tries) > 1 else ""
+    return {"Fits": f"{match.score:.2f}{' by its words' if match.by == 'words' else ''}{kept}"}
 
 
 def _written(made: CaptionRecord) -> dict[str, object]:

@@ -35,7 +35,15 @@ from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.caption_files import CaptionFile, asked
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
+from aura_daemon.jobs.requests import (
+    CaptionRequest,
+    GenerateRequest,
+    GridRequest,
+    JobKind,
+    Request,
+    kind_of,
+    shared_fields,
+)
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -235,6 +243,7 @@ class Admission:
                 folder = "/".join(filter(None, (folder, below)))
         elif isinstance(request, CaptionRequest) and request.sampling is not None and request.sampling.seed is None:
             request = replace(request, sampling=replace(request.sampling, seed=drawn_seed()))
+        request = self._matched(request)
         return Job(
             id=source.id if number is None else f"{source.id}-{number:03d}",
             source_id=source.id,
@@ -254,6 +263,16 @@ class Admission:
         file = request.file_over(self._settings.caption.file())
         picture = source.path if source.kind is SourceKind.IMAGE else ""
         return replace(request, caption=asked(file) if file != CaptionFile() else None, picture=picture)
+
+    def _matched(self, request: Request) -> Request:
+        """A request whose results are judged, by the model for matching that is configured now, not later."""
+        if self._settings.caption.matching_model is None:
+            return request
+        if isinstance(request, GenerateRequest) and request.check is not None:
+            return replace(request, check=replace(request.check, matched=True))
+        if isinstance(request, CaptionRequest) and (request.candidates or 1) > 1:
+            return replace(request, matched=True)
+        return request
 
     def _is_skipped(self, source: Source, job: Job) -> bool:
         """Whether a job file asks for the caption of a picture that has its text, and says `existing: skip`."""

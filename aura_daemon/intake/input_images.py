@@ -16,7 +16,14 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.intake.claims import Claims, is_others_link
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, GridRequest, Request
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    GenerateRequest,
+    GridRequest,
+    MatchRequest,
+    Request,
+)
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
@@ -96,7 +103,7 @@ class InputImages:
 
     def of(self, job: Job, source: Source) -> JobImages:
         """The bytes of the images that a job is about; raises OSError where they are gone."""
-        if isinstance(job.runs, CaptionRequest) and not job.runs.image:
+        if isinstance(job.runs, CaptionRequest | MatchRequest) and not job.runs.image:
             return JobImages(image=durable_files.read(self._claims.file_of(source)))
         if isinstance(job.runs, GenerateRequest) and job.runs.image is None:  # what it described is not drawn upon
             return JobImages()
@@ -194,7 +201,7 @@ def _other_spelling(name: str | None, found: FoundImage) -> tuple[str, ...]:
 def _names_in(request: Request) -> tuple[str | None, ...]:
     """The names of the images in a request; None for the image that is called like the job file."""
     match request:
-        case CaptionRequest():
+        case CaptionRequest() | MatchRequest():
             return (request.image,)
         case BenchmarkRequest():
             return ()

@@ -50,6 +50,9 @@ NOTHING: Final = Catalogue()
 ANSWERS_MEND: Final = "set `caption.question_model` (to `blip-vqa-base`, for one) in the configuration"
 
 
+MATCHING_MEND: Final = "set `caption.matching_model` (to `blip-itm-base`, for one) in the configuration"
+
+
 def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: str) -> tuple[Problem, ...]:
     """Everything that a request names or needs and that is not allowed. Without a catalogue everything is allowed."""
     if catalogue is not None and is_question(request) and not catalogue.answers:

@@ -17,7 +17,7 @@ from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of
-from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
+from aura_daemon.jobfile.keys.seeds import seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.recipes.filling import Filled, escaped_prompt
 from aura_daemon.jobfile.recipes.pictures import Pictures
@@ -25,6 +25,7 @@ from aura_daemon.jobfile.remarks import remarks_on_texts
 from aura_daemon.jobfile.templates import Template, all_texts, draw_text
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.sampling import SEED_END
 from aura_daemon.problems import shown
 
 MOST_JOBS: Final = 500

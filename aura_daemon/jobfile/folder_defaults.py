@@ -120,6 +120,8 @@ def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequenc
                 merged[key] = value
             elif key == CAPTION and key in fields:
                 merged[key] = _with_keys_of(merged[key], value)
+    if "tries" not in keys and (isinstance(merged.get("verify"), bool) or not merged.get("verify")):
+        merged.pop("tries", None)  # it goes with a number alone
     return merged
 
 
@@ -193,7 +195,7 @@ def _problems_of_kind(
 ) -> Sequence[Problem]:
     """What is wrong with the settings that jobs of one kind take."""
     own = {key: value for key, value in keys.items() if key in model.model_fields and key in KEYS}
-    needed = {"prompt": "x", "image": "x.png"} if kind is JobKind.GENERATE else {}
+    needed = {"prompt": "x", "image": "x.png", "verify": 1} if kind is JobKind.GENERATE else {}
     try:
         model.model_validate({"task": kind.value, **needed, **own})
     except ValidationError as error:

@@ -25,6 +25,7 @@ from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
+from aura_daemon.jobfile.keys.seeds import step_of
 from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.recipes.applying import AppliedRecipe, applied
 from aura_daemon.jobfile.recipes.merging import task_of_pictures
@@ -33,7 +34,7 @@ from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobfile.validation import TEXTS, JobSpec, RegenerateSpec, task_of, validated
 from aura_daemon.jobfile.wildcards import WildcardParser
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, PictureCheck
 from aura_daemon.problems import MOST_PROBLEMS, capped
 
 
@@ -259,6 +260,7 @@ class JobPlans:
                     spec = found.recipe.with_described(spec)
                     warnings = (*found.warnings, *job.warnings, *plan.remarks, *remarks_on_request(spec.request))
                     jobs.append(ParsedJob(spec=spec, text=text, warnings=warnings))
+            jobs[first:] = _apart(jobs[first:])
             sheet = self._sheet(jobs[first:], first, plan.in_a_row)
             if isinstance(sheet, Problem):
                 problems[replace(sheet, line=found.lines.get("grid"))] = None
@@ -279,3 +281,22 @@ class JobPlans:
             message = f"a sheet of {count} pictures is more than {MOST_CELLS}: leave `grid` out, or ask for fewer"
             return Problem(file=self.file, key="grid", message=message)
         return sheet_of(requests, first=first, in_a_row=in_a_row)
+
+
+def _apart(jobs: Sequence[ParsedJob]) -> list[ParsedJob]:
+    """The jobs of one document; what is drawn anew takes no seed with which another of them begins."""
+    seeds: list[int] = []
+    for job in jobs:
+        match job.spec.request:
+            case GenerateRequest(check=PictureCheck(), seed=int(seed)):
+                seeds.append(seed)
+    step = step_of(seeds) if len(seeds) > 1 else 1
+    return [_stepping(job, step) for job in jobs] if step > 1 else list(jobs)
+
+
+def _stepping(job: ParsedJob, step: int) -> ParsedJob:
+    request = job.spec.request
+    if not isinstance(job.spec, JobSpec) or not isinstance(request, GenerateRequest) or request.check is None:
+        return job
+    request = replace(request, check=replace(request.check, seed_step=step))
+    return replace(job, spec=replace(job.spec, request=request))

@@ -21,6 +21,14 @@ class JobPart:
     """Of the attempt that worked."""
     text: str = ""
     """The caption, or the answer."""
+    texts: tuple[str, ...] = ()
+    """All captions that were written, where there were several."""
+    scores: tuple[float, ...] = ()
+    """How probably each text of a comparison is about the picture, 0 to 1."""
+    is_hidden: bool = False
+    """Whether the safety checker had the picture made black or blurred."""
+    warnings: tuple[str, ...] = ()
+    """What there was to say of it."""
     kept_sha256: str = ""
     """Of the file that keeps its result until the job ends; empty for the last part, which is delivered."""
 

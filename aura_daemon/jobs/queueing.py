@@ -12,6 +12,7 @@ from aura_daemon.jobs.requests import (
     GenerateRequest,
     GridRequest,
     JobKind,
+    MatchRequest,
     Request,
     is_question,
     kind_of,
@@ -20,6 +21,9 @@ from aura_daemon.jobs.speed import Speed, loaded_as
 
 QUESTIONS: Final = "questions"
 """The queue of questions about images."""
+
+MATCHES: Final = "matches"
+"""The queue of comparisons of images with texts."""
 
 
 def engine_kind(request: Request) -> JobKind:
@@ -43,8 +47,10 @@ def queue_of(request: Request) -> str:
     """The queue in which a request waits: that of its model; at turbo one of its own, since other files may lack.
 
     A request that names another level waits in a third: the configured level, of those that name none, may be turbo.
-    Questions have a model of their own.
+    Questions have a model of their own, and so have comparisons.
     """
+    if isinstance(request, MatchRequest):
+        return MATCHES
     if is_question(request):
         return QUESTIONS
     model, speed = model_named(request), speed_named(request)
@@ -59,7 +65,7 @@ def batch_key(request: Request) -> Request | None:
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
     may differ in their image, in the words that they begin with, in the seed of the others, in where they are cut and
     in what is made of them; answers in the question too. They look at their pictures together, and are written
-    together as far as the model can.
+    together as far as the model can. Comparisons may differ in image and texts.
     """
     match request:
         case CaptionRequest(sampling=sampling):
@@ -75,7 +81,10 @@ def batch_key(request: Request) -> Request | None:
                 embed=None,
                 caption=None,
                 picture="",
+                matched=False,
             )
+        case MatchRequest():
+            return MatchRequest(texts=())
         case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():
@@ -94,6 +103,7 @@ def batch_key(request: Request) -> Request | None:
                 tags=(),
                 notes="",
                 embedded=None,
+                check=None,
                 described=None,
                 follows=None,
             )
@@ -109,6 +119,8 @@ def demand_of(request: Request) -> str:
             beams = f"along {request.beams} beams" if request.beams is not None else ""
             candidates = f"with {request.candidates} candidates" if request.candidates is not None else ""
             return " ".join(filter(None, (what, beams, candidates)))
+        case MatchRequest():
+            return f"match of {len(request.texts)} text{'s' * (len(request.texts) != 1)}"
         case GridRequest():
             return "grid"
         case BenchmarkRequest():

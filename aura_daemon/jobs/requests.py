@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, TypeAlias, assert_never
+from functools import cache
+from typing import Any, Final, TypeAlias, assert_never
 
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, text_beside
 from aura_daemon.jobs.speed import Speed
@@ -16,6 +17,7 @@ class JobKind(StrEnum):
 
     GENERATE = "generate"
     CAPTION = "caption"
+    """Something is found out about an image: a caption, an answer, how well texts fit it."""
     GRID = "grid"
     """Pictures of other jobs on one sheet; no file can ask for a sheet alone."""
     BENCHMARK = "benchmark"
@@ -53,6 +55,22 @@ class Hires:
 
     scale: float = 2.0
     strength: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureCheck:
+    """How well a picture fits its prompt is found out, and which of several is kept."""
+
+    verify: float | None = None
+    """How well it has to fit, 0 to 1, or it is drawn anew; 0: it is only told; None: the best is kept, nothing more."""
+    tries: int | None = None
+    """The most pictures that are drawn to reach that."""
+    best_of: int | None = None
+    """At least so many pictures are drawn."""
+    seed_step: int = 1
+    """How far the seeds of two tries lie apart: those between may be the first seeds of other jobs."""
+    matched: bool = False
+    """Whether a model says how well they fit, as configured when the job was journaled; else their words do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +133,8 @@ class GenerateRequest:
     """The name of the image whose caption `{caption}` in a text stands for; that of `image` where there is one."""
     follows: str | None = None
     """The id of the job whose picture is meant by `described` and `image`."""
+    check: PictureCheck | None = None
+    """The picture is looked at once it is drawn; None: it is delivered as it is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +187,8 @@ class CaptionRequest:
     picture: str = ""
     """The path of the picture below the inbox, where it lay when the job was journaled; empty where it did not."""
     describe: Describe | None = None
+    matched: bool = False
+    """Whether a model for matching ranks the candidates, as configured when the job was journaled."""
 
     @property
     def file(self) -> CaptionFile:
@@ -219,7 +241,18 @@ class BenchmarkRequest:
         return self.picture or self.caption or CaptionRequest()
 
 
-Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatchRequest:
+    """How well texts fit an image: a part of other jobs, which no file can ask for alone."""
+
+    texts: tuple[str, ...]
+    image: str | None = None
+    """The name of the image, for messages; its bytes are handed over beside the request."""
+    embed: bool | None = None
+    """Whether a copy of the image is made with the text in it that fits best."""
+
+
+Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | MatchRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,7 +270,7 @@ def kind_of(request: Request) -> JobKind:
     match request:
         case GenerateRequest():
             return JobKind.GENERATE
-        case CaptionRequest():
+        case CaptionRequest() | MatchRequest():
             return JobKind.CAPTION
         case GridRequest():
             return JobKind.GRID
@@ -245,6 +278,15 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.BENCHMARK
         case _:
             assert_never(request)
+
+
+MATCH: Final = "match"
+"""What stands for the kind of a comparison, which is a part of other jobs."""
+
+
+def task_name(request: Request) -> str:
+    """What runs, in a word, where a comparison is no caption."""
+    return MATCH if isinstance(request, MatchRequest) else kind_of(request).value
 
 
 def is_question(request: Request) -> bool:
@@ -261,5 +303,13 @@ def text_of(request: Request) -> str:
 
 def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:
     """The values that `source` has for the fields of the dataclass `target`; a None is left out for its default."""
-    values = {field.name: getattr(source, field.name, None) for field in fields(target)}
+    kinds: tuple[Any, Any] = type(source), target
+    values = {name: getattr(source, name) for name in _shared_names(*kinds)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+@cache
+def _shared_names(source: Any, target: Any) -> tuple[str, ...]:
+    """The fields of `target` that `source`, a model of pydantic or a class with slots, has too."""
+    own = getattr(source, "model_fields", ())
+    return tuple(field.name for field in fields(target) if field.name in own or hasattr(source, field.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
@@ -18,6 +18,7 @@ from aura_daemon.jobs.requests import (
     Hires,
     ImageFormat,
     Lora,
+    MatchRequest,
     Metadata,
     Request,
 )
@@ -103,6 +104,30 @@ class CaptionCandidate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PictureTry:
+    """One of the pictures that were drawn of a prompt."""
+
+    seed: int
+    score: float
+    """How well it fits, 0 to 1."""
+    caption: str | None
+    """What the captioner says of it; None where it was not asked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureMatch:
+    """How well a picture fits its prompt."""
+
+    score: float
+    by: Literal["itm", "words"]
+    """A model for matching, or the words of prompt and caption."""
+    caption: str | None
+    seed: int
+    tries: tuple[PictureTry, ...]
+    """All that were drawn, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvedBenchmark:
     """A benchmark with every default filled in."""
 
@@ -113,7 +138,7 @@ class ResolvedBenchmark:
     batch: int
 
 
-Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark
+Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark | MatchRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -272,6 +297,12 @@ class Produced:
     """The described picture with its caption in it; it becomes a payload when the result is published."""
     parts: tuple[JobPart, ...] = ()
     """What ran for it, where the job took several parts."""
+    scores: tuple[float, ...] = ()
+    """How probably each text of a comparison is about the picture, 0 to 1."""
+    match: PictureMatch | None = None
+    """Of a picture that was looked at once it was drawn."""
+    is_hidden: bool = False
+    """Whether the safety checker had the picture made black or blurred."""
 
 
 def part_of(request: Request, produced: Produced, *, seconds: float) -> JobPart:
@@ -284,6 +315,10 @@ def part_of(request: Request, produced: Produced, *, seconds: float) -> JobPart:
         rung=produced.rung,
         seconds=round(seconds, 3),
         text=produced.text,
+        texts=tuple(one.text for one in produced.candidates),
+        scores=produced.scores,
+        is_hidden=produced.is_hidden,
+        warnings=produced.warnings,
     )
 
 

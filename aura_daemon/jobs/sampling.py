@@ -77,6 +77,9 @@ MOST_PX: Final = 2048
 """Greatest length of either side, in pixels."""
 
 
+SEED_END: Final = 2**63
+"""Every seed is smaller than this."""
+
 MULTIPLE_PX: Final = 8
 """Width and height are multiples of this number of pixels, the factor of the VAE."""
 

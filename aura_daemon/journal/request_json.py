@@ -10,23 +10,26 @@ from pydantic import TypeAdapter
 
 from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
+    MATCH,
     BenchmarkRequest,
     CaptionRequest,
     GenerateRequest,
     GridRequest,
     JobKind,
+    MatchRequest,
     Request,
-    kind_of,
+    task_name,
 )
 
 ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 """Turns any data class into dictionaries, as `asdict` does, in a twentieth of the time."""
 
-_REQUESTS: Final[dict[JobKind, Any]] = {
+_REQUESTS: Final[dict[str, Any]] = {
     JobKind.GENERATE: GenerateRequest,
     JobKind.CAPTION: CaptionRequest,
     JobKind.GRID: GridRequest,
     JobKind.BENCHMARK: BenchmarkRequest,
+    MATCH: MatchRequest,
 }
 
 
@@ -38,12 +41,12 @@ def adapter(row: Any) -> TypeAdapter[Any]:
 
 def request_to_dict(request: Request) -> dict[str, object]:
     """A request as a dictionary for JSON."""
-    return {"task": kind_of(request).value, **ANY.dump_python(request)}
+    return {"task": task_name(request), **ANY.dump_python(request)}
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
     """The request of a dictionary; a key that an older release did not write has its default."""
-    request: Request = adapter(_REQUESTS[JobKind(fields["task"])]).validate_python(fields)
+    request: Request = adapter(_REQUESTS[fields["task"]]).validate_python(fields)
     return request
 
 

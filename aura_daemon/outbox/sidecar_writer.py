@@ -12,7 +12,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.parts import JobPart
-from aura_daemon.jobs.requests import CaptionRequest, GridRequest, kind_of
+from aura_daemon.jobs.requests import CaptionRequest, GridRequest, MatchRequest, task_name
 from aura_daemon.jobs.results import (
     AppliedDefaults,
     Failure,
@@ -38,6 +38,8 @@ def request_record(
             return schema.CaptionRecord.model_validate(caption)
         case ResolvedGenerate() as picture:
             return schema.GenerateRecord.model_validate(picture)
+        case MatchRequest():
+            raise ValueError("a comparison is a part of another job: it has no result of its own")
         case _:  # pragma: no cover
             assert_never(produced.resolved)
 
@@ -101,17 +103,19 @@ def sidecar(
         versions=dict(produced.versions),
         text=text,
         parts=[_part_record(part) for part in produced.parts],
+        match=schema.MatchRecord.model_validate(produced.match) if produced.match is not None else None,
     )
 
 
 def _part_record(part: JobPart) -> schema.PartRecord:
     return schema.PartRecord(
-        task=kind_of(part.request),
+        task=task_name(part.request),
         model=schema.ModelRecord(name=part.model, sha256=part.model_sha256),
         device=part.device,
         rung=part.rung,
         seconds=part.seconds,
         caption=part.text if isinstance(part.request, CaptionRequest) else None,
+        scores=list(part.scores),
     )
 
 

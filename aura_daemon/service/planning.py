@@ -210,9 +210,9 @@ def _monitored(settings: Settings) -> tuple[str, ...]:
 
 
 def _models(settings: Settings) -> tuple[str, ...]:
-    answering = settings.caption.question_model
-    captioners = (settings.caption.model, *((answering,) if answering is not None else ()))
-    return (settings.generate.model, *settings.generate.models, *captioners)
+    captions = settings.caption
+    further = [name for name in (captions.question_model, captions.matching_model) if name is not None]
+    return (settings.generate.model, *settings.generate.models, captions.model, *further)
 
 
 def _local_models(settings: Settings) -> Sequence[str]:

@@ -108,14 +108,18 @@ def test_check_shows_every_job(house: House) -> None:
     config.write_text(f"generate:\n  wildcards: {house.root / 'words'}\n")
     (house.root / "cat.yaml").write_text(
         "prompt: a [red] {circle|ring}\nseed: 7\nmatrix: {steps: [10, 20], loras: [[], null]}\n"
-        "---\ntask: caption\nimage: a.png\n---\nprompt: x\n---\nprompt: __animals__\nseed: 3-4\nhires: {}\n"
+        "---\ntask: caption\nimage: a.png\n---\nprompt: x\nverify: 0.8\nbest_of: 2\n"
+        "---\nprompt: __animals__\nseed: 3-4\nhires: {}\n"
     )
     ran = program.call("check", "--expand", "--config", str(config), "cat.yaml")
     lines = ran.stdout.splitlines()
     assert lines[0] == "cat.yaml: 12 jobs: 11 to draw, 1 to caption"
     assert lines[1] == "    1  seed 7  steps=10  hires=default  a [red] circle"
     assert lines[8] == "    8  seed 7  steps=20  hires=default  a [red] ring"
-    assert lines[9:11] == ["    9  caption of a.png", "   10  seed drawn  steps=default  hires=default  x"]
+    assert lines[9:11] == [
+        "    9  caption of a.png",
+        "   10  seed drawn  steps=default  hires=default  verify=0.8  best_of=2  x",
+    ]
     assert [line.rpartition("  ")[0] for line in lines[11:]] == [
         f"   {number}  seed {number - 8}  steps=default  hires=2.0:0.5" for number in (11, 12)
     ]

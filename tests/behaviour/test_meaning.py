@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
+from aura_daemon.chains.word_overlap import overlap
 from aura_daemon.config.recipes_shipped import shipped
 from aura_daemon.mini.grammar import held_out
 from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
@@ -76,6 +77,7 @@ def drop_first(inbox: Path) -> None:
     put(inbox / "sheet" / "plot.yaml", json.dumps({"seed": 1, "grid": True, "matrix": {"prompt": prompts}}))
     put(inbox / "seeds" / "stars.yaml", "\n---\n".join(map(json.dumps, SEEDS)))
     put(inbox / "loras" / "shapes.yaml", SHAPED)
+    put(inbox / "checked" / "ring.yaml", f"prompt: {PROMPTS['ring']}\nseed: 7\nsteps: 4\nverify: true\nbest_of: 3\n")
     put(inbox / "loras" / "wrong.yaml", f"prompt: {PLAIN} <lora:star:1>\n")
     put(inbox / "restyled" / "_defaults.yaml", RESTYLE)
     picture = Image.new("RGB", (128, 128), "white")
@@ -93,6 +95,7 @@ def drop_then(inbox: Path, outbox: Path) -> None:
     for name in PROMPTS:
         copy(outbox / "prompts" / f"{name}.png", inbox / "prompts" / f"seen-{name}.png")
     copy(outbox / "star" / "star.json", inbox / "star" / "again.json")
+    copy(outbox / "checked" / "ring.json", inbox / "checked" / "again.json")
     copy(outbox / "star" / "star.png", inbox / "again" / "star.png")
     copy(outbox / "again" / "circle.png", inbox / "seen" / "circle.png")
     copy(outbox / "restyled" / "circle.json", inbox / "restyled" / "again.json")
@@ -191,6 +194,19 @@ def test_a_sidecar_dropped_in_makes_the_same_pixels_again(drained: Drained) -> N
     assert first["outputs"][0]["sha256"] == second["outputs"][0]["sha256"]
     assert first["request"] == second["request"]
     assert second["warnings"] == []
+
+
+def test_of_several_pictures_the_best_is_kept_with_its_caption_and_its_sidecar_draws_it_alone(drained: Drained) -> None:
+    document, again = drained.sidecar("checked/ring"), drained.sidecar("checked/again")
+    match = document["match"]
+    assert [one["seed"] for one in match["tries"]] == [7, 8, 9]
+    assert [part["task"] for part in document["parts"]] == ["generate"] * 3 + ["caption"] * 3
+    best = max(match["tries"], key=lambda one: one["score"])
+    assert {**best, "by": "words", "tries": match["tries"]} == match
+    assert best["score"] == round(overlap(PROMPTS["ring"], best["caption"]), 4)
+    assert document["request"]["seed"] == best["seed"]
+    assert again["outputs"][0]["sha256"] == document["outputs"][0]["sha256"]
+    assert not {"match", "parts"} & again.keys()
 
 
 def test_a_picture_of_ours_becomes_the_same_pixels_and_a1111s_what_its_prompt_says(drained: Drained) -> None:

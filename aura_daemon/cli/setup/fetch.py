@@ -17,7 +17,7 @@ from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
 from aura_daemon.doctor.report import ProbeRequest
-from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.model_files.companions import (
     TINY_DECODER,
     USUAL_DECODER,
@@ -54,6 +54,7 @@ SHORT_NAMES: Final = {
     "git-base-coco": CAPTIONS,
     "florence-2-base": CAPTIONS,
     "blip-vqa-base": ANSWERS,
+    "blip-itm-base": MATCHES,
 }
 
 TURBO: Final = "speed: turbo"
@@ -61,11 +62,14 @@ TURBO: Final = "speed: turbo"
 
 USUAL_COMPANIONS: Final = (USUAL_LORA, USUAL_DECODER)
 
-FORMATS: Final = (STABLE_DIFFUSION, CAPTIONS, ANSWERS)
+FORMATS: Final = (STABLE_DIFFUSION, CAPTIONS, ANSWERS, MATCHES)
 """What a model may be that is called by its name on the hub."""
 
 QUESTION: Final = "question"
 """What the model of `caption.question_model` is for, in the list."""
+
+MATCH: Final = "match"
+"""What the model of `caption.matching_model` is for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,11 +121,12 @@ def _configured(settings: Settings) -> list[_Wanted]:
     engine = settings.engine()
     further = [replace(engine.generate, model=model, revision=None) for model in engine.generate.models]
     generators = {model.model: model for model in (*reversed(further), engine.generate)}
-    answering = engine.caption.answering
+    answering, matching = engine.caption.answering, engine.caption.matching
     return [
         *(_of_format(STABLE_DIFFUSION, model, JobKind.GENERATE) for model in reversed(generators.values())),
         _of_format(CAPTIONS, engine.caption, JobKind.CAPTION),
         *([_of_format(ANSWERS, answering, QUESTION)] if answering is not None else []),
+        *([_of_format(MATCHES, matching, MATCH)] if matching is not None else []),
         *_companions(reversed(generators.values())),
     ]
 

@@ -26,7 +26,7 @@ from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.jobs.requests import CaptionRequest, Describe
+from aura_daemon.jobs.requests import CaptionRequest, Describe, MatchRequest
 from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.system.library_versions import versions
 
@@ -94,13 +94,17 @@ class Captioner:
 
     @torch.no_grad()
     def describe(
-        self, pictures: Sequence[PreparedPicture], requests: Sequence[CaptionRequest], peak: PeakMemory
+        self, pictures: Sequence[PreparedPicture], requests: Sequence[CaptionRequest | MatchRequest], peak: PeakMemory
     ) -> list[Produced]:
         """A caption of each picture, by requests of one batch key. Raises what torch raises.
 
         What all of them took is shared among their timings.
         """
-        resolved = [resolve_caption(request, self._configured, self.files.own) for request in requests]
+        resolved = [
+            resolve_caption(request, self._configured, self.files.own)
+            for request in requests
+            if isinstance(request, CaptionRequest)
+        ]
         began = time.monotonic()
         embedded = self._encode(pictures, resolved)
         encoded_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Captioners as a family: image to caption, or to an answer, those of one prompt together.
+"""Captioners as a family: image to caption, to an answer, or to how well texts fit it; those of one prompt together.
 
 The architecture of the configured model decides which captioner runs (`captioners`).
 """
@@ -14,7 +14,7 @@ from aura_daemon.engines.captioning.blip import PreparedPicture
 from aura_daemon.engines.captioning.blip_pictures.converted_blip import ConvertedCaptioner
 from aura_daemon.engines.captioning.captioners import captioner_of
 from aura_daemon.engines.captioning.interface import CaptioningEngine
-from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.defaults import resolve_caption
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.interface import DecodedTask, TaskResult
@@ -27,9 +27,9 @@ from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import captioner_footprint
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobfile.catalogue import ANSWERS_MEND
+from aura_daemon.jobfile.catalogue import ANSWERS_MEND, MATCHING_MEND
 from aura_daemon.jobs.queueing import batch_key
-from aura_daemon.jobs.requests import CaptionRequest, Describe, JobKind, Request, is_question
+from aura_daemon.jobs.requests import CaptionRequest, Describe, JobKind, MatchRequest, Request, is_question
 from aura_daemon.jobs.results import CANCELLED, EAGER, Failure, FailureKind
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed
 from aura_daemon.jobs.tasks import Task
@@ -40,14 +40,16 @@ CaptionPicture: TypeAlias = ReadPicture | PreparedPicture
 
 
 class Captioning:
-    """Describes images, and answers questions about them, several at once."""
+    """Describes images, answers questions about them and compares them with texts, several at once."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._converted = ConvertedModels(ConvertedPart.LOOKING)
 
     def model_format(self, request: Request) -> ModelFormat:
-        """Questions have a model of their own."""
+        """Questions have a model of their own, and so have comparisons."""
+        if isinstance(request, MatchRequest):
+            return MATCHES
         return ANSWERS if is_question(request) else CAPTIONS
 
     def batch_key(self, request: Request) -> Request | None:
@@ -55,12 +57,12 @@ class Captioning:
         return batch_key(request)
 
     def model(self, request: Request) -> ModelSettings | Failure:
-        """The configured captioner, or the model that answers questions; a request names none."""
+        """The configured captioner, or the model that answers or compares; a request names none."""
+        if isinstance(request, MatchRequest):
+            return self._settings.caption.matching or _none("no model compares pictures with texts here", MATCHING_MEND)
         if not is_question(request):
             return self._settings.caption
-        message = "no model answers questions about pictures here"
-        none = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=ANSWERS_MEND)
-        return self._settings.caption.answering or none
+        return self._settings.caption.answering or _none("no model answers questions about pictures here", ANSWERS_MEND)
 
     def decode(self, task: Task) -> ReadPicture | Failure:
         """The image, mode RGB."""
@@ -68,8 +70,11 @@ class Captioning:
 
     def extent(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles) -> Extent:
         """No pixels: a captioner scales every image to a size of its own."""
-        request = cast(CaptionRequest, tasks[0].task.request)
-        rows = resolve_caption(request, self._settings.caption, files.own).rows
+        request = tasks[0].task.request
+        if isinstance(request, MatchRequest):
+            rows = max(len(cast(MatchRequest, decoded.task.request).texts) for decoded in tasks)
+        else:
+            rows = resolve_caption(cast(CaptionRequest, request), self._settings.caption, files.own).rows
         return Extent(width=rows if rows > 1 else 0, height=0, batch=len(tasks), guided=False)
 
     def variant(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles, placement: Placement) -> str:
@@ -84,7 +89,8 @@ class Captioning:
         self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[CaptionPicture]] = ()
     ) -> Footprint:
         """Weights, and what each image of a batch takes beside them."""
-        return captioner_footprint(files, placement, captioner_of(files).base)
+        row = captioner_of(files)
+        return captioner_footprint(files, placement, row.base, reads=row.reads)
 
     def load(self, files: ModelFiles, placement: Placement) -> CaptioningEngine:
         """Loads; raises what transformers raises."""
@@ -115,12 +121,12 @@ class Captioning:
                 wanted.append(decoded)
         if not wanted:
             return
-        refusal = self._refusal(engine, cast(CaptionRequest, wanted[0].task.request))
+        refusal = self._refusal(engine, wanted[0].task.request)
         if refusal is not None:
             for decoded in wanted:
                 yield TaskResult(task=decoded.task, outcome=refusal)
             return
-        requests = [cast(CaptionRequest, decoded.task.request) for decoded in wanted]
+        requests = [cast(CaptionRequest | MatchRequest, decoded.task.request) for decoded in wanted]
         files, placement = engine.files, engine.placement
         with self._converted.used(files, placement):
             made = engine.describe([self.prepare(engine, decoded.picture) for decoded in wanted], requests, peak)
@@ -139,10 +145,12 @@ class Captioning:
         found = chosen_looking(self._settings, files, placement, self._converted.of(files))
         return self._converted.sound(files, found)
 
-    def _refusal(self, engine: CaptioningEngine, request: CaptionRequest) -> Failure | None:
+    def _refusal(self, engine: CaptioningEngine, request: Request) -> Failure | None:
         """Why the model cannot say what is asked for; None where it can. Answers are what they are."""
+        if not isinstance(request, CaptionRequest) or is_question(request):
+            return None
         wanted = request.describe or self._settings.caption.describe
-        if wanted in engine.writes or is_question(request):
+        if wanted in engine.writes:
             return None
         model, able = self._settings.caption.model, ", ".join(what for what in Describe if what in engine.writes)
         return Failure(
@@ -150,3 +158,7 @@ class Captioning:
             message=f"the captioner {model} cannot be asked for `describe: {wanted}`: it writes {able}",
             mend="Name a Florence-2 as `caption.model`, such as florence-2-base, or leave `describe` out.",
         )
+
+
+def _none(message: str, mend: str) -> Failure:
+    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)

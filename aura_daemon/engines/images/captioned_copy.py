@@ -12,18 +12,25 @@ from dataclasses import replace
 from aura_daemon.formats.picture_metadata.captions.captioned_picture import CannotHold
 from aura_daemon.formats.picture_metadata.captions.copies import captioned
 from aura_daemon.jobs.picture_copies import PictureCopy
+from aura_daemon.jobs.requests import MatchRequest
 from aura_daemon.jobs.results import Outcome, Produced, ResolvedCaption
 from aura_daemon.jobs.tasks import Task
 
 
 def with_copy(outcome: Outcome, task: Task) -> Outcome:
-    """A caption with the copy that its job asks for; where there can be none, with a warning that says why."""
-    if not isinstance(outcome, Produced) or not isinstance(outcome.resolved, ResolvedCaption):
+    """A caption with the copy that its job asks for; where there can be none, with a warning that says why.
+
+    Of texts that were compared with the picture, the one that fits best stands in the copy.
+    """
+    if not isinstance(outcome, Produced) or not isinstance(outcome.resolved, ResolvedCaption | MatchRequest):
         return outcome
     if not outcome.resolved.embed or task.image is None:
         return outcome
+    text = outcome.text
+    if isinstance(outcome.resolved, MatchRequest):
+        text = outcome.resolved.texts[outcome.scores.index(max(outcome.scores))]
     try:
-        found = captioned(task.image, outcome.text)
+        found = captioned(task.image, text)
     except CannotHold as error:
         warning = f"{task.image_name}: no copy with the caption in it is made: {error}"
         return replace(outcome, warnings=(*outcome.warnings, warning))

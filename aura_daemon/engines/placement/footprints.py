@@ -69,6 +69,7 @@ STANDARD_CAPTIONERS: Final = {
     "git-base-coco": 176_619_066,
     "florence-2-base": 231_414_016,
     "blip-vqa-base": 361_230_140,
+    "blip-itm-base": 223_744_258,
 }
 """Numbers in the models of the short names."""
 
@@ -89,6 +90,9 @@ LEFT: Final = 0.6
 
 SCORED: Final = 6
 """Numbers of 4 bytes that a caption takes for each word that may come next; measured."""
+
+READ: Final = 5
+"""Numbers that a text which is compared takes for each that describes a patch; measured."""
 
 LOOKING: Final = "vision_model."
 ATTENDING: Final = re.compile(r"\.crossattention\.self\.(key|value)$")
@@ -125,8 +129,12 @@ GIT_BASE: Final = CaptionerSize(side_px=224, patch_px=16, width=768, heads=12, l
 """What a `config.json` of that architecture leaves out."""
 
 
-def captioner_footprint(files: ModelFiles, placement: Placement, base: CaptionerSize = BLIP_BASE) -> Footprint:
+def captioner_footprint(
+    files: ModelFiles, placement: Placement, base: CaptionerSize = BLIP_BASE, *, reads: bool = False
+) -> Footprint:
     """A captioner has one part; each caption takes keys and values of its image's patches in every layer that writes.
+
+    `reads`: it writes nothing; each text that it reads takes the patches, and their keys and values in one layer.
 
     Beside the image lie its pixels and those of an image of the next batch, in float32.
     """
@@ -138,9 +146,9 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
     patches, looked = _looked(vision, base, side)
     looking = looked * (4 if placement.on_cpu else size)  # oneDNN computes in float32
     width = text.get("hidden_size", text.get("d_model", base.width))
-    kept = 2 * patches * int(width) * int(text.get("decoder_layers", text.get("num_hidden_layers", base.layers)))
+    written = 2 * patches * int(width) * int(text.get("decoder_layers", text.get("num_hidden_layers", base.layers)))
     words = int(text.get("vocab_size", base.words))
-    caption_bytes = kept * size + words * SCORED * 4
+    caption_bytes = READ * patches * width * size if reads else written * size + words * SCORED * 4
     if placement.variant in (OPENVINO, OPENVINO_INT8):
         converted = sum(count for name, count in layers.items() if name.startswith(LOOKING) or ATTENDING.search(name))
         graph_bytes = converted * (1 if placement.variant == OPENVINO_INT8 else size)
@@ -148,7 +156,7 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
             unet_bytes=(sum(parts.values()) - converted) * size + graph_bytes,
             largest_layer_bytes=max(layers.values(), default=0) * size,
             element_bytes=size,
-            row_bytes=2 * 3 * side**2 * 4 + int(LOOKED * kept * size),
+            row_bytes=2 * 3 * side**2 * 4 + int(LOOKED * written * size),
             caption_bytes=caption_bytes,
             workspace_bytes=2 * looked * 4 + GRAPH_WORKSPACE_BYTES,  # of two pictures side by side
         )

@@ -222,6 +222,7 @@ class Generator:
             windows=encoded.windows,
             versions=versions(),
             thumbnail=small,
+            is_hidden=bool(flagged) and self._guard.hides,
         )
 
     def preview(self, latents: torch.Tensor) -> bytes:

@@ -32,6 +32,11 @@ class SafetyGuard:
         """Whether there is a checker, and it is asked."""
         return self._checker is not None
 
+    @property
+    def hides(self) -> bool:
+        """Whether nothing is left to be made out of what the checker flags."""
+        return self._policy in (Safety.BLOCK, Safety.BLUR)
+
     def checked(self, picture: Image.Image) -> tuple[Image.Image, str]:
         """The picture as it may be shown, and what to say of it (nothing where it is as it was)."""
         if self._checker is None or not self._flags(picture):

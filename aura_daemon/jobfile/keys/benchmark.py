@@ -36,7 +36,7 @@ SEED: Final = 42
 
 _OTHER: Final = (
     *("task", "prompt", "seed", "count", "matrix", "grid", "priority", "image", "mask", "strength", "preview"),
-    *("output", "tags", "notes", "aspect_ratio", "width", "height", "pick"),
+    *("output", "tags", "notes", "aspect_ratio", "width", "height", "pick", "verify", "tries", "best_of"),
 )
 """Keys of a job that draws which have another meaning here, or none."""
 

@@ -6,14 +6,23 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from aura_daemon.formats.prompts.prompt_tags import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
 from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, SEEDS, Seeds
-from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata, shared_fields
+from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata, PictureCheck, shared_fields
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.text_patterns import in_any_case
@@ -79,6 +88,10 @@ class Pick(StrEnum):
     """Each job takes the next."""
 
 
+MOST_TRIES: Final = 20
+
+_VERIFY: Final = "a number from 0 to 1: how well the picture has to fit its prompt; true: that is only told; or false"
+
 _OUTPUT: Final = (
     f"a name in its folder of the outbox, of text, `/`, placeholders and the fields {{{'}, {'.join(FIELDS)}}}"
 )
@@ -96,6 +109,22 @@ def _not_blank(value: str) -> str:
         raise ValueError("must say what to draw; it is blank")
     return value
 
+
+def _bound(value: object) -> float | None:
+    """How well a picture has to fit: `true` is 0, any picture does, and `false` has nobody look."""
+    if value is None or value is False:
+        return None
+    number = 0.0 if value is True else value
+    if not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise ValueError(f"must be {_VERIFY}")
+    return float(number)
+
+
+_Verify = Annotated[
+    float | None,
+    PlainValidator(_bound),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "boolean"}, {"type": "null"}]}),
+]
 
 _Template = Annotated[types.Name, AfterValidator(_template)]
 
@@ -157,9 +186,14 @@ class GenerateJob(BaseModel):
     )
     priority: types.Priority = types.priority_field()
     pick: Pick | None = Field(None, description=f"one of {', '.join(Pick)}: which of several images a job takes")
+    verify: _Verify = Field(None, description=_VERIFY)
+    tries: types.Whole = types.whole_field(1, MOST_TRIES, "the most pictures that are drawn until one fits as well")
+    best_of: types.Whole = types.whole_field(1, MOST_TRIES, "so many pictures are drawn, and the best one is kept")
 
     @model_validator(mode="after")
-    def _has_its_image(self) -> Self:
+    def _keys_have_what_they_are_about(self) -> Self:
+        if self.tries is not None and not self.verify:
+            raise ValueError("`tries` goes with a number in `verify`: how well the picture has to fit")
         for key in ("mask", "strength"):
             if getattr(self, key) is not None and self.image is None:
                 raise ValueError(f"`{key}` goes with `image`: name the image that it is about")
@@ -179,4 +213,6 @@ class GenerateJob(BaseModel):
         values["loras"] = tuple(Lora(**lora.model_dump()) for lora in self.loras or ())
         if self.hires is not None:
             values["hires"] = Hires(**self.hires.model_dump())
+        if self.verify is not None or (self.best_of or 1) > 1:
+            values["check"] = PictureCheck(verify=self.verify, tries=self.tries, best_of=self.best_of)
         return GenerateRequest(**values)

@@ -109,8 +109,9 @@ def add_matrix(schema: dict[str, Any]) -> None:
     several = {"properties": {"seed": {"type": ["array", "string"]}}, "required": ["seed"]}
     schema["allOf"] = [
         {"anyOf": [_given("prompt"), _varied("prompt")]},
-        _goes_with_an_image("mask"),
-        _goes_with_an_image("strength"),
+        _goes_with("mask", image={"type": "string"}),
+        _goes_with("strength", image={"type": "string"}),
+        _goes_with("tries", verify={"type": "number", "exclusiveMinimum": 0}),
         {"not": {"allOf": [_given("count"), {"anyOf": [several, _varied("seed")]}]}},
         *({"not": {"allOf": [_given(key), _varied(key)]}} for key in values),
     ]
@@ -125,10 +126,11 @@ def _varied(key: str, **rule: Any) -> dict[str, Any]:
     return {"properties": {"matrix": lists}, "required": ["matrix"]}
 
 
-def _goes_with_an_image(key: str) -> dict[str, Any]:
-    """The rule that a key, alone or in the matrix, needs `image`."""
-    image = {"properties": {"image": {"type": "string"}}, "required": ["image"]}
+def _goes_with(key: str, **needed: Mapping[str, object]) -> dict[str, Any]:
+    """The rule that a key, alone or in the matrix, needs another of some kind."""
+    ((other, rule),) = needed.items()
+    given = {"properties": {other: rule}, "required": [other]}
     return {
         "if": {"anyOf": [_given(key), _varied(key, contains={"not": {"type": "null"}})]},
-        "then": {"anyOf": [image, _varied("image", items={"type": "string"})]},
+        "then": {"anyOf": [given, _varied(other, items=rule)]},
     }

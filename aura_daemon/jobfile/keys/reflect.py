@@ -23,7 +23,10 @@ REFLECT: Final = "reflect"
 ROUNDS: Final = 3
 MOST_ROUNDS: Final = 20
 
-_OTHER: Final = ("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority", "pick")
+_OTHER: Final = (
+    *("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"),
+    *("pick", "verify", "tries", "best_of"),
+)
 """Keys of a job that draws which have another meaning for this task, or none."""
 
 

@@ -17,7 +17,10 @@ from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 REGENERATE: Final = "regenerate"
 """The value of `task`."""
 
-_OTHER: Final = ("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority", "pick")
+_OTHER: Final = (
+    *("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"),
+    *("pick", "verify", "tries", "best_of"),
+)
 """Keys of a job that draws which have another meaning for this task, or none: of one picture, one is made."""
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from pydantic import PlainValidator, WithJsonSchema
 
+from aura_daemon.jobs.sampling import SEED_END
 from aura_daemon.jobs.text_patterns import alone
 from aura_daemon.problems import shown
-
-SEED_END: Final = 2**63
-"""Every seed is smaller than this."""
 
 MOST_SEEDS: Final = 500
 """Seeds of one job file: every seed is a job."""
@@ -68,6 +67,15 @@ def _range(value: str) -> tuple[int, ...]:
     if last - first >= MOST_SEEDS:
         raise ValueError(f"is a range of {last - first + 1:,} seeds; at most {MOST_SEEDS} are allowed")
     return tuple(range(first, last + 1))
+
+
+def step_of(seeds: Iterable[int]) -> int:
+    """The least step by which pictures that begin with these seeds can be drawn anew, so that no seed comes twice."""
+    different = set(seeds)
+    step = max(1, len(different))
+    while len({seed % step for seed in different}) < len(different):
+        step += 1
+    return step
 
 
 _WHOLE_SCHEMA: Final = {"type": "integer", "minimum": 0, "exclusiveMaximum": SEED_END}

@@ -275,3 +275,6 @@ def test_the_model_for_questions_has_a_revision_of_its_own_and_the_captioner_s_r
     assert captions.answering is None
     answers = replace(captions, question_model="blip-vqa-base").answering
     assert answers == ModelSettings(model="blip-vqa-base", allow_pickle=True)
+    assert captions.matching is None
+    matching = replace(captions, matching_model="blip-itm-base").matching
+    assert matching == ModelSettings(model="blip-itm-base", allow_pickle=True)

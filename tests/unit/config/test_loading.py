@@ -166,8 +166,10 @@ def test_a_model_that_is_a_path_counts_from_the_file(alone: Path) -> None:
     (alone / "models" / "mine").mkdir(parents=True)
     (alone / "aura-mini").mkdir()
     settings = settings_from(
-        "generate: {model: models/mine}\ncaption: {model: owner/name, question_model: models/mine}"
+        "generate: {model: models/mine}\n"
+        "caption: {model: owner/name, question_model: models/mine, matching_model: models/mine}"
     )
+    assert settings.caption.matching_model == settings.caption.question_model
     assert settings.generate.model == settings.caption.question_model == str(alone / "models" / "mine")
     assert settings.caption.model == "owner/name"
     assert settings_from("").generate.model == "aura-mini"

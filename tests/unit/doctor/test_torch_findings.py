@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import (
     BlipConfig,
     BlipForConditionalGeneration,
+    BlipForImageTextRetrieval,
     BlipForQuestionAnswering,
     CLIPTextConfig,
     CLIPTextModel,
@@ -130,14 +131,18 @@ def test_the_short_names_say_what_is_to_be_fetched(monkeypatch: pytest.MonkeyPat
     assert 5.4e9 < model.weight_bytes < 5.6e9
 
 
-def test_the_model_for_questions_is_looked_for_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_models_for_questions_and_for_matching_are_looked_for_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    caption = CaptionSettings(question_model="blip-vqa-base")
+    caption = CaptionSettings(question_model="blip-vqa-base", matching_model="blip-itm-base")
     settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, caption=caption)
-    (*_, captioner, answerer) = findings(ProbeRequest(settings=settings)).models
+    (*_, captioner, answerer, matcher) = findings(ProbeRequest(settings=settings)).models
     assert (captioner.name, captioner.presence) == ("aura-mini", ModelPresence.HERE)
     assert (answerer.name, answerer.presence) == ("blip-vqa-base", ModelPresence.ABSENT)
     assert 1.4e9 < answerer.weight_bytes < 1.6e9
+    assert (matcher.name, matcher.presence) == ("blip-itm-base", ModelPresence.ABSENT)
+    assert 0.8e9 < matcher.weight_bytes < 1e9
 
 
 def test_without_the_checker_it_takes_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -204,6 +209,7 @@ def test_the_known_sizes_are_those_of_the_real_architectures() -> None:
                 Florence2Config(vision_config={"projection_dim": 768}, text_config={"model_type": "bart", **bart})
             ),
             "blip-vqa-base": BlipForQuestionAnswering(BlipConfig()),
+            "blip-itm-base": BlipForImageTextRetrieval(BlipConfig()),
         }
 
     def numbers(model: torch.nn.Module) -> int:

@@ -17,13 +17,13 @@ from PIL import Image, ImageDraw
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.captioning.captioners import CAPTIONERS
-from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.families import FAMILIES
 from aura_daemon.engines.interface import DecodedTask, Family, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles, architectures_of, find_model
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Request
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, MatchRequest, Request
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, predicted_bytes
@@ -106,6 +106,19 @@ CASES = (
         with_image=CaptionRequest(image="a.png", question=QUESTION),
         image=png(),
     ),
+    Case(
+        name="blip-itm",
+        kind=JobKind.CAPTION,
+        write=tiny_models.write_matcher,
+        settings=lambda model: EngineSettings(
+            device=Device.CPU, dtype=Dtype.FLOAT32, caption=CaptionSettings(matching_model=model)
+        ),
+        request=MatchRequest(image="a.png", texts=("a large red circle", "a star")),
+        alike=MatchRequest(image="b.png", texts=("a red circle on a background",)),
+        apart=CaptionRequest(image="a.png"),
+        with_image=MatchRequest(image="a.png", texts=("a circle",)),
+        image=png(),
+    ),
 )
 
 
@@ -157,7 +170,7 @@ def test_every_captioner_has_a_case(tmp_path: Path) -> None:
     tried = {name for folder in written for name in architectures_of(folder)}
     assert all(tried & set(row.names) for row in CAPTIONERS)
     named = {name for row in CAPTIONERS for name in row.names}
-    assert named == {*CAPTIONS.architectures, *ANSWERS.architectures}
+    assert named == {*CAPTIONS.architectures, *ANSWERS.architectures, *MATCHES.architectures}
 
 
 def test_a_folder_of_another_kind_is_refused_with_what_it_is(bench: Bench, tmp_path: Path) -> None:
@@ -202,7 +215,7 @@ def test_every_task_of_a_batch_ends_exactly_once_with_how_it_was_computed(bench:
         made = result.outcome
         assert (made.rung, made.device, made.dtype) == (rung, placement.device, placement.dtype)
         assert (made.variant, made.model_sha256) == (placement.variant, bench.files.sha256)
-        assert made.payloads
+        assert made.payloads or made.scores
         assert made.peak_bytes > 0
         assert result.step_s >= 0
 
@@ -217,6 +230,7 @@ def test_a_batch_makes_what_each_makes_alone(bench: Bench) -> None:
         assert isinstance(alone.outcome, Produced)
         assert outcome.resolved == alone.outcome.resolved
         assert outcome.text == alone.outcome.text
+        assert outcome.scores == pytest.approx(alone.outcome.scores, abs=1e-5)
 
 
 @pytest.mark.parametrize("content", [b"", b"plain words", b"\x89PNG\r\n\x1a\nhalf"])

@@ -12,9 +12,11 @@ from aura_daemon.formats.sidecar_schema import (
     BenchmarkRecord,
     GridRecord,
     LoraRecord,
+    MatchRecord,
     OutputRecord,
     Sidecar,
     TextRecord,
+    TryRecord,
 )
 from aura_daemon.gallery.entries import EntryKind
 from aura_daemon.gallery.made_entries import of_failure, of_result
@@ -174,9 +176,12 @@ def test_what_a_sidecar_says_beyond_the_usual_is_shown() -> None:
         update={"loras": [LoraRecord(name="ink", weight=0.5)], "strength": 0.4, "image": "start.png", "clip_skip": 2}
     )
     timing = base.timing_s.model_copy(update={"total": 300.0, "waited": 12.0})
-    full = base.model_copy(update={"request": record, "timing_s": timing, "attempts": 2, "peak_bytes": 1 << 30})
+    tries = [TryRecord(seed=7, score=0.5), TryRecord(seed=8, score=0.75)]
+    match = MatchRecord(score=0.75, by="words", caption="a cat", seed=8, tries=tries)
+    judged = {"match": match, "attempts": 2}
+    full = base.model_copy(update={"request": record, "timing_s": timing, "peak_bytes": 1 << 30, **judged})
     shown = dict(of_result(3, job(asked), "cat.json", full, thumbnail_size=None).settings)
-    assert shown["LoRAs"] == "ink 0.5"
+    assert (shown["LoRAs"], shown["Fits"]) == ("ink 0.5", "0.75 by its words, the best of 2")
     assert (shown["Took"], shown["Waited"], shown["Attempts"]) == ("4 min 48 s", "12.0 s", "2")
     assert (shown["Strength"], shown["Clip skip"], shown["Memory"]) == ("0.4", "2", "1.00 GiB")
 

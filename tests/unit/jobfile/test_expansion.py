@@ -16,7 +16,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.templates import escape_choices
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, PictureCheck
 from aura_daemon.jobs.sources import SourceKind
 
 CATALOGUE = Catalogue(
@@ -300,6 +300,16 @@ def test_more_jobs_than_anyone_wants_are_refused_with_their_number(text: str, wo
 def test_as_many_as_are_allowed_are_made_and_drawing_does_not_count_combinations() -> None:
     assert len(jobs("prompt: x\ncount: 300\n---\nprompt: y\ncount: 199\n---\ntask: caption\nimage: a.png\n")) == 500
     assert len(jobs("prompt: '" + "{a|b}" * 100 + "'\ncount: 9\n")) == 9
+
+
+def test_what_may_be_drawn_anew_steps_past_the_seeds_of_the_document() -> None:
+    text = b"prompt: x\nseed: [3, 5]\nmatrix: {verify: [0.5, true, false]}\n---\nprompt: x\nseed: 7\nbest_of: 2\n"
+    found = parse(SourceKind.JOB_FILE, text, file="cat.yaml")
+    assert isinstance(found, ParsedFile)
+    requests = [job.spec.request for job in found.jobs]
+    checks = [request.check for request in requests if isinstance(request, GenerateRequest)]
+    steps = [PictureCheck(verify=verify, seed_step=3) for verify in (0.5, 0.5, 0.0, 0.0)]
+    assert checks == [*steps, None, None, PictureCheck(best_of=2)]
 
 
 def test_expanding_and_refusing_are_quick() -> None:

@@ -63,6 +63,9 @@ GOOD = {
     "question": ["what is it?", 7],
     "embed": [True, False],
     "describe": ["tags"],
+    "verify": [True, False, 0.8, 1],
+    "tries": [3],
+    "best_of": [1, 4.0],
     "caption": [{}, {"place": "beside", "existing": "append"}, {"extension": "TXT", "prefix": 7, "suffix": None}],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
@@ -220,6 +223,7 @@ KEYS_OF_A_FOLDER = st.fixed_dictionaries(
     lambda keys: (
         ("count" not in keys or not isinstance(keys.get("seed"), str | list))
         and not (keys.get("sampling") and "beams" in keys)
+        and not (keys.get("verify") in (True, False) and "tries" in keys)
     )
 )
 
@@ -231,6 +235,7 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     other = KEYS - MODELS[kind].model_fields.keys()
     own = {key: value for key, value in own.items() if key not in other}
     about = {"prompt": "x"} | ({"image": "a.png"} if "strength" in own else {})
+    own = {"verify": 0.5, **own} if "tries" in own else own
     keys = with_folder_defaults({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])
     assert {key: keys[key] for key in own if key != "caption"} == {key: own[key] for key in own if key != "caption"}
     said_of_file: dict[str, object] = own.get("caption") or {}  # type: ignore[assignment]

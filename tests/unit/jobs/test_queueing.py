@@ -20,7 +20,9 @@ from aura_daemon.jobs.requests import (
     ImageFormat,
     JobKind,
     Lora,
+    MatchRequest,
     Metadata,
+    PictureCheck,
     Request,
 )
 from aura_daemon.jobs.speed import Speed
@@ -56,6 +58,7 @@ ALIKE: dict[str, object] = {
     "embedded": EmbeddedSettings(image="a.png"),
     "described": "a.png",
     "follows": "j-001",
+    "check": PictureCheck(best_of=4),
 }
 
 
@@ -99,6 +102,7 @@ CAPTIONS_ALIKE: dict[str, object] = {
     "embed": True,
     "caption": AskedCaptionFile(place=CaptionPlace.BESIDE),
     "picture": "sub/b.png",
+    "matched": True,
 }
 
 
@@ -153,9 +157,12 @@ def test_a_benchmark_runs_alone_and_waits_for_memory_by_its_sizes() -> None:
         (BenchmarkRequest(picture=GenerateRequest(prompt="x", speed=Speed.TURBO)), "at turbo"),
         (CaptionRequest(), ""),
         (CaptionRequest(question="what is it?"), "questions"),
+        (MatchRequest(texts=("a",)), "matches"),
     ],
 )
-def test_jobs_at_turbo_those_that_refuse_it_and_questions_wait_by_themselves(request_: Request, queue: str) -> None:
+def test_jobs_at_turbo_those_that_refuse_it_questions_and_comparisons_wait_by_themselves(
+    request_: Request, queue: str
+) -> None:
     assert queue_of(request_) == queue
 
 
@@ -163,3 +170,10 @@ def test_questions_go_together_whatever_they_ask_and_apart_from_captions() -> No
     one, other = CaptionRequest(image="a.png", question="what is it?"), CaptionRequest(question="how many?")
     assert batch_key(one) == batch_key(other) != batch_key(CaptionRequest())
     assert (demand_of(one), demand_of(CaptionRequest())) == ("question", "caption")
+
+
+def test_comparisons_go_together_whatever_their_texts_and_wait_for_memory_by_how_many_there_are() -> None:
+    one, other = MatchRequest(image="a.png", texts=("a", "b")), MatchRequest(texts=("c",))
+    assert batch_key(one) == batch_key(other) != batch_key(CaptionRequest())
+    assert (demand_of(one), demand_of(other)) == ("match of 2 texts", "match of 1 text")
+    assert engine_kind(one) is JobKind.CAPTION

@@ -22,7 +22,9 @@ from aura_daemon.jobs.requests import (
     Hires,
     ImageFormat,
     Lora,
+    MatchRequest,
     Metadata,
+    PictureCheck,
     Request,
 )
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
@@ -67,6 +69,14 @@ AGAIN = st.builds(
     variant=st.sampled_from(["", "openvino"]),
     described=st.none() | st.just("sub/ü.JPG"),
     follows=st.none() | st.just("j-001"),
+    check=st.none()
+    | st.builds(
+        PictureCheck,
+        verify=st.none() | st.floats(0, 1),
+        tries=st.none() | st.integers(1, 20),
+        seed_step=st.integers(1, 9),
+        matched=st.booleans(),
+    ),
     embedded=st.builds(EmbeddedSettings, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
 )
 GRID = st.builds(
@@ -95,16 +105,17 @@ BENCHMARK = st.builds(
     repeats=st.integers(1, 20),
     batch=st.integers(1, 8),
 ) | st.builds(BenchmarkRequest, caption=CAPTION)
+MATCH = st.builds(MatchRequest, texts=st.lists(SENTENCES, max_size=3).map(tuple), image=st.none() | WORDS)
 
 
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
-    of_the_file = {"task", "count", "matrix", "grid", "priority"}
-    of_the_daemon = {"embedded", "variant", "described", "follows"}
+    of_the_file = {"task", "count", "matrix", "grid", "priority", "pick", "verify", "tries", "best_of"}
+    of_the_daemon = {"embedded", "variant", "described", "follows", "check"}
     assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 
 
-@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK)
+@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH)
 @settings(max_examples=50)
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
@@ -114,19 +125,23 @@ def test_a_request_survives_the_journal(request_: Request) -> None:
 @given(
     st.builds(
         Chain,
-        runs=GENERATE | CAPTION,
+        runs=GENERATE | CAPTION | MATCH,
         looks_at=st.none() | st.integers(0, 3),
         done=st.lists(
             st.builds(
                 JobPart,
-                request=GENERATE | CAPTION,
+                request=GENERATE | CAPTION | MATCH,
                 model=WORDS,
                 model_sha256=WORDS,
                 device=WORDS,
                 rung=WORDS,
                 seconds=st.floats(0, 9),
                 text=WORDS,
+                texts=st.lists(WORDS, max_size=2).map(tuple),
+                scores=st.lists(st.floats(0, 1), max_size=2).map(tuple),
                 kept_sha256=WORDS,
+                is_hidden=st.booleans(),
+                warnings=st.lists(WORDS, max_size=2).map(tuple),
             ),
             max_size=2,
         ).map(tuple),

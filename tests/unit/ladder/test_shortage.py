@@ -82,7 +82,7 @@ SAID: dict[str, tuple[object, str]] = {
 UNSAID = {
     "prompt", "negative_prompt", "steps", "scheduler", "seed", "loras", "mask", "strength", "clip_skip", "format",
     "quality", "metadata", "preview", "output", "tags", "notes", "embedded", "speed",
-    "variant",
+    "variant", "described", "follows", "check",
 }  # fmt: skip
 """They take no memory to speak of."""
 

@@ -4,12 +4,13 @@ import json
 from dataclasses import replace
 
 import jsonschema
+import pytest
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, asked
-from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GridRequest
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, Describe, GridRequest, MatchRequest
 from aura_daemon.jobs.results import (
     CaptionCandidate,
     EngineTiming,
@@ -136,6 +137,7 @@ def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_fo
         max_words=9,
         embed=False,
         caption=asked(CaptionFile()),
+        describe=Describe.SENTENCE,
     )
 
 
@@ -235,3 +237,8 @@ def test_a_failure_report_lists_every_attempt() -> None:
     failure = Failure(kind=FailureKind.OUT_OF_MEMORY, message="it is full", mend="free some")
     page = report(failure, (), job_id="j", failed="", source=SOURCE, attempts=2, tried=TRIED)
     assert json.loads(page.to_json())["tried"] == RECORDED
+
+
+def test_a_comparison_is_no_result_of_its_own() -> None:
+    with pytest.raises(ValueError, match="part of another job"):
+        document(MatchRequest(texts=("a",)))

@@ -62,6 +62,7 @@ def test_it_runs_this_program_with_this_file(alone: Path) -> None:
         ("generate: {models: [someone/something]}", None, Network.FULL),
         ("caption: {model: blip-base}", None, Network.FULL),
         ("caption: {question_model: blip-vqa-base}", None, Network.FULL),
+        ("caption: {matching_model: blip-itm-base}", None, Network.FULL),
         ("generate: {model: sd-1.4}", False, Network.NONE),
         ("", True, Network.FULL),
         ("http: {listen: 127.0.0.1:9750}", None, Network.LOOPBACK),

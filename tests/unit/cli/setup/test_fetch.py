@@ -91,12 +91,18 @@ def test_a_model_is_fetched_once_and_found_the_second_time_without_the_hub(
     again = fetch(MODEL, HF_HUB_OFFLINE="1")
     assert (again.returncode, len(weights(hub))) == (0, 1), again.stderr
     assert "licence" not in again.stdout
-    listed = fetch("--list", AURA_CAPTION__MODEL=MODEL, AURA_CAPTION__QUESTION_MODEL="blip-vqa-base")
+    listed = fetch(
+        "--list",
+        AURA_CAPTION__MODEL=MODEL,
+        AURA_CAPTION__QUESTION_MODEL="blip-vqa-base",
+        AURA_CAPTION__MATCHING_MODEL="blip-itm-base",
+    )
     assert listed.returncode == 0
     assert [line.split()[:3] for line in listed.stdout.splitlines()] == [
         ["aura-mini", "generate", "here,"],
         [MODEL, "caption", "here,"],
         ["blip-vqa-base", "question", "not"],
+        ["blip-itm-base", "match", "not"],
         ["sd-1.4", "not", "configured"],
         ["blip-base", "not", "configured"],
         ["blip-large", "not", "configured"],
@@ -207,8 +213,8 @@ def test_a_name_that_is_no_model_is_a_mistake_of_the_command_line(fetch: Fetch, 
     ran = fetch(name, "--accept-licence")
     assert ran.returncode == 2
     assert (
-        "sd-1.4, blip-base, blip-large, git-base-coco, florence-2-base, blip-vqa-base, owner/name on the hub"
-        in ran.stderr
+        "sd-1.4, blip-base, blip-large, git-base-coco, florence-2-base, blip-vqa-base, blip-itm-base,"
+        " owner/name on the hub" in ran.stderr
     )
     assert hub.requests == []
 

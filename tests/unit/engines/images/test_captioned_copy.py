@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
 from aura_daemon.jobs.results import CANCELLED, Payload, Produced, ResolvedCaption
 from aura_daemon.jobs.tasks import Task
 from tests.support.image_files import encoded
@@ -35,6 +36,16 @@ def captioned(image: bytes | None, *, embed: bool = True, caption: str = CAPTION
     found = with_copy(outcome, Task(job_id="a", request=CaptionRequest(), image=image, image_name="a.jpg"))
     assert isinstance(found, Produced)
     return found
+
+
+def test_of_texts_that_were_compared_with_a_picture_the_best_stands_in_its_copy() -> None:
+    for embed in (True, False):
+        match = MatchRequest(texts=("a dog", "a cat", "a"), embed=embed)
+        outcome = replace(produced(Payload(extension="", content=b""), match), scores=(0.2, 0.9, 0.1))
+        found = with_copy(outcome, Task(job_id="a", request=match, image=FILES["plain.png"]))
+        assert isinstance(found, Produced)
+        assert (found.copy is not None) is embed
+        assert found.copy is None or b"a cat" in found.copy.made_of(FILES["plain.png"])
 
 
 def copied(image: bytes) -> bytes:

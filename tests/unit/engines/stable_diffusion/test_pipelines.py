@@ -320,6 +320,7 @@ def test_what_the_checker_flags_is_treated_as_configured(tmp_path: Path, policy:
     expected = {Safety.BLOCK: (True, True), Safety.BLUR: (True, False)}.get(policy, (False, False))
     assert (changed, black) == expected
     assert ("safety checker" in " ".join(flagged.warnings)) is (policy is not Safety.OFF)
+    assert flagged.is_hidden is (policy in (Safety.BLOCK, Safety.BLUR))
     previews_are_black = all(not pixels(Image.open(BytesIO(one))).any() for one in listener.previews)
     assert previews_are_black is (policy is Safety.BLOCK)  # nobody sees in a preview what is blocked in the end
 

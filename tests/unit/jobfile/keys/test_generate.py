@@ -12,10 +12,14 @@ RESOLVED = {field.name for field in fields(ResolvedGenerate)}
 
 
 def test_every_key_is_requested_but_for_those_that_are_not_about_the_picture() -> None:
-    assert GenerateJob.model_fields.keys() - REQUESTED == {"task", "count", "matrix", "grid", "priority", "pick"}
-    assert REQUESTED - GenerateJob.model_fields.keys() == {"embedded", "variant", "described", "follows"}
+    of_the_check = {"verify", "tries", "best_of"}
+    assert GenerateJob.model_fields.keys() - REQUESTED == {
+        *("task", "count", "matrix", "grid", "priority", "pick"),
+        *of_the_check,
+    }
+    assert REQUESTED - GenerateJob.model_fields.keys() == {"embedded", "variant", "described", "follows", "check"}
 
 
 def test_all_that_is_requested_is_resolved_and_recorded_but_for_names() -> None:
-    assert {"aspect_ratio", "output", "embedded", "variant", "described", "follows"} == REQUESTED - RESOLVED
+    assert {"aspect_ratio", "output", "embedded", "variant", "described", "follows", "check"} == REQUESTED - RESOLVED
     assert GenerateRecord.model_fields.keys() == RESOLVED | {"task"}
