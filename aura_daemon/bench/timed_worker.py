@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
+from aura_daemon.bench.processor_time import cpu_s
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Failure, Produced
@@ -40,6 +41,8 @@ class TimedBatch:
     produced: tuple[Produced, ...]
     whole_s: float
     """From the worker's being ready to the last result, without loading a model."""
+    cpu_s: float
+    """Of the processor, loading included."""
 
 
 class TimedWorker:
@@ -100,6 +103,7 @@ class TimedWorker:
     def run_batch(self, tasks: Sequence[Task], together: int) -> TimedBatch | Failure:
         """Tasks that may run together, so many at once; their ids are the caller's."""
         ready_s = time.monotonic()
+        before_s = cpu_s(self._worker.pid) if self._worker.pid is not None else 0.0
         self._worker.submit(Batch(tasks=tuple(tasks), together=together))
         made: list[Produced] = []
         while len(made) < len(tasks):
@@ -115,4 +119,6 @@ class TimedWorker:
                     case _:
                         pass
         loaded_s = max(one.timing.loaded_s for one in made)
-        return TimedBatch(produced=tuple(made), whole_s=time.monotonic() - ready_s - loaded_s)
+        whole_s = time.monotonic() - ready_s - loaded_s
+        assert self._worker.pid is not None
+        return TimedBatch(produced=tuple(made), whole_s=whole_s, cpu_s=cpu_s(self._worker.pid) - before_s)

@@ -12,7 +12,7 @@ from typing import Final
 
 from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata
 from aura_daemon.jobs.sampling import Scheduler
-from aura_daemon.jobs.speed import EngineChoice, Speed
+from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, EngineChoice, Speed
 
 
 class Device(StrEnum):
@@ -151,6 +151,8 @@ class CaptionSettings(ModelSettings):
     describe: Describe = Describe.SENTENCE
     matching_model: str | None = None
     """The model that says how well texts fit images, as under `model`; None: there is none."""
+    engine: CaptionEngine = CaptionEngine.AUTO
+    speed: CaptionSpeed = CaptionSpeed.BALANCED
 
     @property
     def answering(self) -> ModelSettings | None:

@@ -33,7 +33,7 @@ from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, Captio
 from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept, PromptLines
-from aura_daemon.jobs.speed import EngineChoice, Speed
+from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, EngineChoice, Speed
 from aura_daemon.system.files.xdg_folders import xdg_folder
 
 PREFIX: Final = "AURA_"
@@ -144,6 +144,8 @@ class CaptionConfig(BaseModel):
     matching_model: str | None = Field(
         None, min_length=1, description="blip-itm-base, owner/name on the hub or a folder, or null: there is none"
     )
+    engine: CaptionEngine = Field(_ENGINE.caption.engine, description=f"one of {', '.join(CaptionEngine)}")
+    speed: CaptionSpeed = Field(_ENGINE.caption.speed, description=f"one of {', '.join(CaptionSpeed)}")
 
     def file(self) -> CaptionFile:
         """The file that captions are written to, which no worker knows of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from aura_daemon.jobs.requests import JobKind
@@ -14,8 +14,11 @@ MOST: Final = 4
 CAPTIONS: Final = 8
 """Default batch size of captions: 16 took as long a caption, on a CPU (see BENCHMARKS), and twice the memory."""
 
-CAPTION_BATCHES: Final = 2
-"""That a worker gets at once: it reads the pictures of one while the model describes those of the other."""
+CAPTION_BATCHES: Final = 4
+"""That a worker gets at once: it reads the pictures of the next meanwhile; for those of the first the model waits."""
+
+HANDED_BYTES: Final = 128 << 20
+"""Of pictures that a worker gets at once, in memory of both processes; one more picture may exceed it."""
 
 AHEAD_S: Final = 2.0
 """Of pictures, as many as take this long are handed over at once, so that the worker need not wait for the next.
@@ -59,6 +62,11 @@ def batches_at_once(kind: JobKind, *, seconds: float | None) -> int:
     if kind is not JobKind.GENERATE or not seconds:
         return 1
     return max(1, min(AHEAD, int(AHEAD_S / seconds)))
+
+
+def is_full(image_bytes: Iterable[int]) -> bool:
+    """Whether a worker gets no more pictures than these at once."""
+    return sum(image_bytes) >= HANDED_BYTES
 
 
 def _size(one: Measured) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from loguru import logger
 
 from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
-from aura_daemon.dispatch.batching import batches_at_once, most_together
+from aura_daemon.dispatch.batching import batches_at_once, is_full, most_together
 from aura_daemon.dispatch.ended_job import EndedJob, model_of
 from aura_daemon.dispatch.leak_detection import grows
 from aura_daemon.dispatch.next_job import QueueHead, chosen
@@ -191,6 +191,8 @@ class Dispatcher:
         try:
             with self.journal.together():
                 for job in batch:
+                    if is_full(len(task.image or b"") for task in tasks):
+                        break
                     match self._begin(slot, job, attempt):
                         case Task() as task:
                             tasks.append(task)

@@ -25,7 +25,7 @@ from aura_daemon.engines.model_files.companions import USUAL_DECODER, USUAL_LORA
 from aura_daemon.engines.model_files.find import FEW_STEPS, Found, ModelFiles, look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.model_files.model_format import ModelFormat
-from aura_daemon.engines.openvino.choice import chosen
+from aura_daemon.engines.openvino.choice import chosen, chosen_looking
 from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, cache_folder
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONERS, STANDARD_PARTS, standard_footprint
@@ -123,15 +123,19 @@ def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
     return configured if model == configured.model else replace(configured, model=model, revision=None)
 
 
-def _engine(settings: EngineSettings, model: GenerateSettings, files: ModelFiles, cpu: Placement) -> str:
-    """What computes a model on the CPU, and why."""
-    forced = variant_of(settings.generate.engine, cpu, adapted=False)
+def _engine(settings: EngineSettings, model: ModelSettings, files: ModelFiles, cpu: Placement) -> str:
+    """What computes a model on the CPU, or looks at pictures for it, and why."""
+    is_generator = isinstance(model, GenerateSettings)
+    forced = variant_of(settings.generate.engine, cpu, adapted=False) if is_generator else None
     if forced is not None:
         return f"{forced}: engine: {settings.generate.engine} is configured"
     folder = cache_folder(os.environ)
     converted = ConversionStore(folder).look_for(files) if folder is not None else None
     never = ConvertedModel(folder=folder / "none") if folder is not None else None
-    found = chosen(settings, GenerateRequest(prompt=""), files, cpu, converted or never)
+    if is_generator:
+        found = chosen(settings, GenerateRequest(prompt=""), files, cpu, converted or never)
+    else:
+        found = chosen_looking(settings, files, cpu, converted or never)
     return f"{found.variant}: {found.why}"
 
 
@@ -141,7 +145,7 @@ def _models(settings: EngineSettings, *, half: bool, cpu: Placement | None) -> I
     for kind, model, model_format in _configured(settings):
         found = look_for_model(model, model_format, half)
         told = _model(kind, model, found, half=half)
-        if isinstance(model, GenerateSettings) and isinstance(found, ModelFiles) and cpu is not None:
+        if isinstance(found, ModelFiles) and cpu is not None:
             told = told.model_copy(update={"engine": _engine(settings, model, found, cpu)})
         yield told
         if not isinstance(model, GenerateSettings) or not model.at_turbo or isinstance(found, Failure):

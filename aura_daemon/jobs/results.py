@@ -31,7 +31,7 @@ Other variants (compiled, quantized, with cached features) give other pixels, an
 """
 
 OPENVINO: Final = "openvino"
-"""The variant in which OpenVINO computes the UNet; `OPENVINO_INT8` does it in 8 bits."""
+"""The variant in which OpenVINO computes the UNet, or looks at pictures; `OPENVINO_INT8` does it in 8 bits."""
 
 OPENVINO_INT8: Final = "openvino-int8"
 

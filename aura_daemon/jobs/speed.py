@@ -40,3 +40,22 @@ class EngineChoice(StrEnum):
     """PyTorch, as the model is written, recorded once for every size and played back; on CUDA GPUs."""
     TENSORRT = "tensorrt"
     """torch.compile with torch-tensorrt, which must be installed; on CUDA GPUs."""
+
+
+class CaptionEngine(StrEnum):
+    """What looks at pictures for a caption."""
+
+    AUTO = "auto"
+    """What was measured to be the fastest on this machine."""
+    EAGER = "eager"
+    """PyTorch, as the model is written."""
+    OPENVINO = "openvino"
+
+
+class CaptionSpeed(StrEnum):
+    """What may be done to write a caption sooner."""
+
+    EXACT = "exact"
+    """Nothing is approximated: the fastest engine that differs by rounding alone."""
+    BALANCED = "balanced"
+    """At least 99 % of aura-mini's captions stay the same."""

@@ -1,7 +1,8 @@
-"""What half precision costs the captioner: `python -m aura_daemon.training.captions [--pictures N] [--seed N]`.
+"""What speed costs the captioner: `python -m aura_daemon.training.captions [--pictures N] [--seed N]`.
 
-The daemon's own engine describes pictures in batches, in float32 and in bfloat16: clean drawings, and as many that
-aura-mini draws, a third of them of combinations that training has never seen. Prints a table.
+The daemon's own engine describes pictures in batches, in float32 and in bfloat16, looking at them by PyTorch, by
+OpenVINO and by OpenVINO in 8 bits: clean drawings, and as many that aura-mini draws, a third of them of combinations
+that training has never seen. Prints a table.
 """
 
 from __future__ import annotations
@@ -10,18 +11,27 @@ import argparse
 import random
 import time
 from collections.abc import Sequence
-from io import BytesIO
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import torch
 from PIL import Image
 
-from aura_daemon.config.engine import Device, Dtype, EngineSettings
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
+from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
+from aura_daemon.engines.captioning.blip_pictures.converted_blip import ConvertedCaptioner
+from aura_daemon.engines.captioning.model_format import CAPTIONS
+from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.library_logging import quiet_libraries
-from aura_daemon.engines.session import Session
+from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.openvino.captioners import conversion
+from aura_daemon.engines.openvino.store import ConvertedPart
+from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
 from aura_daemon.jobs.requests import CaptionRequest
-from aura_daemon.jobs.results import Outcome, Produced
-from aura_daemon.jobs.tasks import Task
+from aura_daemon.jobs.results import EAGER, OPENVINO, OPENVINO_INT8
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import Sentence, parse
 from aura_daemon.training.evaluate import prompted
@@ -29,7 +39,23 @@ from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import as_pictures, draw
 
 TOGETHER: Final = 8  # as the daemon does
-HEADS: Final = ("pictures", "format", "count", "the caption of float32", "every word", "shape, colour and background")
+WAYS: Final = (
+    (EAGER, Dtype.FLOAT32),
+    (EAGER, Dtype.BFLOAT16),
+    (OPENVINO, Dtype.FLOAT32),
+    (OPENVINO, Dtype.BFLOAT16),
+    (OPENVINO_INT8, Dtype.FLOAT32),
+    (OPENVINO_INT8, Dtype.BFLOAT16),
+)
+HEADS: Final = (
+    "pictures",
+    "looked at by",
+    "format",
+    "count",
+    "the caption of float32",
+    "every word",
+    "shape, colour and background",
+)
 
 
 def main() -> None:
@@ -41,28 +67,53 @@ def main() -> None:
     meant = prompted(options.pictures, random.Random(options.seed))
     drawings = as_pictures(render(meant, torch.Generator().manual_seed(options.seed)))
     drawn = draw([str(sentence) for sentence in meant], range(len(meant)))
-    print(f"| {' | '.join(HEADS)} | s of CPU a caption |\n|---|---|---:|---:|---:|---:|---:|")
+    print(f"| {' | '.join(HEADS)} | s of CPU a caption |\n|---|---|---|---:|---:|---:|---:|---:|")
     for kind, pictures in (("drawings", drawings), ("by aura-mini", drawn)):
         reference: list[str] = []
-        for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16):
-            said, seconds = described(pictures, dtype)
+        for variant, dtype in WAYS:
+            with TemporaryDirectory() as folder:
+                said, seconds = described(pictures, variant, dtype, Path(folder))
             reference = reference or said
-            print(f"| {kind} | {dtype} | {' | '.join(judged(said, reference, meant))} | {seconds:.4f} |", flush=True)
+            print(
+                f"| {kind} | {variant} | {dtype} | {' | '.join(judged(said, reference, meant))} | {seconds:.4f} |",
+                flush=True,
+            )
 
 
-def described(pictures: Sequence[Image.Image], dtype: Dtype) -> tuple[list[str], float]:
-    """The captions, and the CPU seconds of one."""
-    tasks = [
-        Task(job_id=str(number), request=CaptionRequest(), image=_png(picture), image_name=f"{number}.png")
-        for number, picture in enumerate(pictures)
-    ]
-    session, outcomes = Session(EngineSettings(device=Device.CPU, dtype=dtype)), KeptOutcomes()
-    session.run(tasks[:1], KeptOutcomes())  # loads
-    began_s = time.process_time()
-    session.run(tasks, outcomes, together=TOGETHER)
-    seconds = (time.process_time() - began_s) / len(tasks)
-    made: list[Outcome] = [outcomes.all[task.job_id] for task in tasks]
-    return [one.text if isinstance(one, Produced) else f"({one.message})" for one in made], seconds
+def described(pictures: Sequence[Image.Image], variant: str, dtype: Dtype, folder: Path) -> tuple[list[str], float]:
+    """The captions, and the CPU seconds of one; `folder`: empty, for what is converted."""
+    settings = EngineSettings(device=Device.CPU, dtype=dtype)
+    devices = find_devices(settings)
+    files = find_model(settings.caption, CAPTIONS, False, KeptOutcomes())
+    assert isinstance(devices, Devices)
+    assert isinstance(files, ModelFiles)
+    placement = replace(devices.cpu, variant=variant)
+    captioner = loaded(files, placement, folder)
+    peak, request = PeakMemory(placement), CaptionRequest()
+    captioner.describe([_prepared(captioner, pictures[0])], [request], peak)
+    began_s, said = time.process_time(), list[str]()
+    for first in range(0, len(pictures), TOGETHER):
+        batch = pictures[first : first + TOGETHER]
+        prepared = [_prepared(captioner, picture) for picture in batch]
+        said += [made.text for made in captioner.describe(prepared, [request] * len(batch), peak)]
+    return said, (time.process_time() - began_s) / len(pictures)
+
+
+def loaded(files: ModelFiles, placement: Placement, folder: Path) -> Captioner:
+    """A captioner that looks as its placement says, whatever were faster."""
+    if placement.variant == EAGER:
+        return Captioner(files, placement, CaptionSettings())
+    conversion.convert(files, folder)
+    graph = folder / ConvertedPart.LOOKING.graph
+    if placement.variant == OPENVINO_INT8:
+        (narrow := folder / OPENVINO_INT8).mkdir()
+        conversion.quantize(graph, narrow)
+        graph = narrow / graph.name
+    return ConvertedCaptioner(files, placement, CaptionSettings(), graph)
+
+
+def _prepared(captioner: Captioner, picture: Image.Image) -> PreparedPicture:
+    return captioner.prepare(ReadPicture(image=picture.convert("RGB")), with_thumbnail=False)
 
 
 def judged(said: Sequence[str], reference: Sequence[str], meant: Sequence[Sentence]) -> tuple[str, ...]:
@@ -74,12 +125,6 @@ def judged(said: Sequence[str], reference: Sequence[str], meant: Sequence[Senten
         one is not None and one.combination == sentence.combination for one, sentence in zip(read, meant, strict=True)
     )
     return str(count), str(alike), f"{exact / count:.2%}", f"{right / count:.2%}"
-
-
-def _png(picture: Image.Image) -> bytes:
-    content = BytesIO()
-    picture.save(content, "PNG")
-    return content.getvalue()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from aura_daemon.bench.processor_time import cpu_s
 from aura_daemon.system.processes.process_memory import peak_bytes
 
 
@@ -90,6 +91,11 @@ class EngineProcess:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of the processor that it has taken."""
+        return cpu_s(self._process.pid)
 
     def ask(self, command: str) -> EngineAnswer:
         """Has one command carried out; raises EngineFailed."""

@@ -30,21 +30,34 @@ def measure(config: Path | None, *, random_weights: bool, repeats: int | None, j
     if random_weights:
         settings = speeds.write_random_models(settings)
     found = captions.measure(settings, pairs=repeats or PAIRS, together=together, count=together * CAPTION_BATCHES)
-    ours_s, plain_s = (median(times) for times in zip(*((one.ours_s, one.plain_s) for one in found.pairs), strict=True))
+    ours_s, plain_s = median(one.ours_s for one in found.pairs), median(one.plain_s for one in found.pairs)
     title = f"{Path(found.sample.model).name}, on {processor.name_and_flags()[0]}, {processor.cores()} cores"
     table = Table("", title=title, show_edge=False, title_justify="left")
-    for head in ("a caption", "× plain", "looking", "writing", "the model's share", "peak memory"):
+    for head in (
+        "a caption",
+        "× plain",
+        "of a core",
+        "× plain",
+        "looking",
+        "writing",
+        "the model's share",
+        "peak memory",
+    ):
         table.add_column(head, justify="right")
     table.add_row(
         "aura-daemon",
         seconds_text(ours_s),
         number_text(found.times),
+        seconds_text(median(one.ours_cpu_s for one in found.pairs)),
+        number_text(median(one.cpu_times for one in found.pairs)),
         seconds_text(found.encoded_s),
         seconds_text(found.decoded_s),
         share_text(median(one.model_share for one in found.pairs)),
         bytes_text(found.sample.peak_bytes),
     )
-    table.add_row("plain transformers", seconds_text(plain_s), "1", "", "", "", bytes_text(found.plain_peak_bytes))
+    plain_cpu_s = seconds_text(median(one.plain_cpu_s for one in found.pairs))
+    plain = seconds_text(plain_s), "1", plain_cpu_s, "1", "", "", ""
+    table.add_row("plain transformers", *plain, bytes_text(found.plain_peak_bytes))
     console.print(table)
     lowest, highest = min(one.times for one in found.pairs), max(one.times for one in found.pairs)
     console.print(

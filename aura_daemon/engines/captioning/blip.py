@@ -15,8 +15,8 @@ import transformers
 from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, CaptionSettings
+from aura_daemon.engines.captioning.blip_pictures.picture_cache import picture_cache
 from aura_daemon.engines.captioning.loading import load_model
-from aura_daemon.engines.captioning.picture_cache import picture_cache
 from aura_daemon.engines.captioning.ranking import OwnLikelihood, Ranker, WrittenCaption, ranked
 from aura_daemon.engines.captioning.shortening import shortened
 from aura_daemon.engines.captioning.writing import WrittenTokens, write
@@ -68,6 +68,11 @@ class Captioner:
         processor, model = self.kinds
         self._processor: Any = processor.from_pretrained(str(files.folder), local_files_only=True)
         self._model = load_model(model, files, placement)
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """What is done to be faster."""
+        return ()
 
     def move_to(self, placement: Placement) -> None:
         """No two rungs of a captioner take the same weights in the same place: there is nothing to change."""
@@ -145,6 +150,7 @@ class Captioner:
             ranked_by=self._ranker.by if several else "",
             warnings=(*picture.warnings, *self._remarks(resolved), *none, *_doubts(picture, best)),
             thumbnail=picture.thumbnail,
+            levers=self.levers,
             versions=versions(),
         )
 
@@ -187,7 +193,8 @@ class Captioner:
             groups.setdefault(self._shape(one), []).append(number)
         captions: dict[int, list[WrittenCaption]] = {}
         for rows in groups.values():
-            captions.update(zip(rows, self._write(embedded[rows], [resolved[row] for row in rows]), strict=True))
+            looked = embedded[rows] if len(groups) > 1 else embedded  # which are large to copy
+            captions.update(zip(rows, self._write(looked, [resolved[row] for row in rows]), strict=True))
         return [captions[number] for number in range(len(resolved))]
 
     def _shape(self, resolved: ResolvedCaption) -> tuple[int, ...]:

@@ -6,10 +6,12 @@ The architecture of the configured model decides which captioner runs (`captione
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.captioning.blip import PreparedPicture
+from aura_daemon.engines.captioning.blip_pictures.converted_blip import ConvertedCaptioner
 from aura_daemon.engines.captioning.captioners import captioner_of
 from aura_daemon.engines.captioning.interface import CaptioningEngine
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
@@ -18,6 +20,9 @@ from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.openvino.choice import Chosen, chosen_looking, is_looking_convertible
+from aura_daemon.engines.openvino.converted_models import ConvertedModels
+from aura_daemon.engines.openvino.store import ConvertedPart
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import captioner_footprint
@@ -26,6 +31,7 @@ from aura_daemon.jobfile.catalogue import ANSWERS_MEND, MATCHING_MEND
 from aura_daemon.jobs.queueing import batch_key
 from aura_daemon.jobs.requests import CaptionRequest, Describe, JobKind, MatchRequest, Request, is_question
 from aura_daemon.jobs.results import CANCELLED, EAGER, Failure, FailureKind
+from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
@@ -38,6 +44,7 @@ class Captioning:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
+        self._converted = ConvertedModels(ConvertedPart.LOOKING)
 
     def model_format(self, request: Request) -> ModelFormat:
         """Questions have a model of their own, and so have comparisons."""
@@ -71,8 +78,8 @@ class Captioning:
         return Extent(width=rows if rows > 1 else 0, height=0, batch=len(tasks), guided=False)
 
     def variant(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles, placement: Placement) -> str:
-        """Eager."""
-        return EAGER
+        """On OpenVINO where the model was converted and that is faster; else eager."""
+        return self._chosen(files, placement).variant
 
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """Those that do something for a single model without guidance or tiles."""
@@ -87,7 +94,10 @@ class Captioning:
 
     def load(self, files: ModelFiles, placement: Placement) -> CaptioningEngine:
         """Loads; raises what transformers raises."""
-        return captioner_of(files).load(files, placement, self._settings.caption)
+        if placement.variant == EAGER:
+            return captioner_of(files).load(files, placement, self._settings.caption)
+        with self._converted.used(files, placement):
+            return ConvertedCaptioner(files, placement, self._settings.caption, self._converted.graph(files, placement))
 
     def prepare(self, engine: CaptioningEngine, picture: CaptionPicture) -> PreparedPicture:
         """At the model's size."""
@@ -117,9 +127,23 @@ class Captioning:
                 yield TaskResult(task=decoded.task, outcome=refusal)
             return
         requests = [cast(CaptionRequest | MatchRequest, decoded.task.request) for decoded in wanted]
-        made = engine.describe([self.prepare(engine, decoded.picture) for decoded in wanted], requests, peak)
+        files, placement = engine.files, engine.placement
+        with self._converted.used(files, placement):
+            made = engine.describe([self.prepare(engine, decoded.picture) for decoded in wanted], requests, peak)
+        warnings: tuple[str, ...] = ()
+        if self._settings.caption.engine is CaptionEngine.OPENVINO and placement.variant == EAGER:
+            why = self._chosen(files, placement).why
+            warnings = (f"caption.engine: openvino is configured, but PyTorch looked at this: {why}",)
         for decoded, produced in zip(wanted, made, strict=True):
-            yield TaskResult(task=decoded.task, outcome=produced)
+            outcome = replace(produced, warnings=(*warnings, *produced.warnings))
+            yield TaskResult(task=decoded.task, outcome=outcome)
+        if not is_looking_convertible(self._settings, files, placement):
+            is_rough = self._settings.caption.speed is CaptionSpeed.BALANCED
+            self._converted.convert_meanwhile(files, placement, wants_int8=is_rough)
+
+    def _chosen(self, files: ModelFiles, placement: Placement) -> Chosen:
+        found = chosen_looking(self._settings, files, placement, self._converted.of(files))
+        return self._converted.sound(files, found)
 
     def _refusal(self, engine: CaptioningEngine, request: Request) -> Failure | None:
         """Why the model cannot say what is asked for; None where it can. Answers are what they are."""

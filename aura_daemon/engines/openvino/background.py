@@ -18,9 +18,9 @@ from pydantic import TypeAdapter
 
 from aura_daemon.config.engine import Dtype
 from aura_daemon.engines.model_files.find import ModelFiles
-from aura_daemon.engines.openvino.store import ConversionStore, Kind, is_installed
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedPart, Kind, is_installed
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.placement.footprints import unet_numbers
+from aura_daemon.engines.placement.footprints import all_numbers, unet_numbers
 from aura_daemon.system.hardware.host_memory import host_memory
 
 CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.engines.openvino.conversion_child")
@@ -29,7 +29,7 @@ BUSY: Final = 3
 """Exit code: another process converts."""
 
 NEEDED_BYTES: Final = {Dtype.FLOAT32: 9}
-"""Of memory for each number of the UNet where two engines are measured side by side."""
+"""Of memory for each number of the UNet, or of a captioner, where two engines are measured side by side."""
 
 CONVERTING_BYTES: Final = 6
 """The same while the model is converted: float32 and the file it is read from; measured."""
@@ -50,6 +50,7 @@ class ConversionOrder:
     kinds: tuple[Kind, ...]
     device_name: str
     dtype: str
+    part: ConvertedPart = ConvertedPart.UNET
     machine: str
     """As `choice.machine_of` names it."""
 
@@ -67,12 +68,20 @@ class BackgroundConversion:
         self._deaths = 0
         self._told: set[str] = set()
 
-    def consider(self, files: ModelFiles, placement: Placement, *, machine: str, wants_int8: bool) -> None:
+    def consider(
+        self,
+        files: ModelFiles,
+        placement: Placement,
+        *,
+        machine: str,
+        wants_int8: bool,
+        part: ConvertedPart = ConvertedPart.UNET,
+    ) -> None:
         """Starts a child where something is left to do and nothing speaks against it; never raises, never waits."""
         if self._is_running() or self._deaths >= MOST_DEATHS:
             return
         converted = self._store.of(files)
-        kinds = [Kind.OPENVINO, *([Kind.INT8] if wants_int8 and is_installed(Kind.INT8) else [])]
+        kinds = [Kind.OPENVINO, *([Kind.INT8] if wants_int8 and is_installed(Kind.INT8, part) else [])]
         possible = [kind for kind in kinds if not converted.failure(kind)]
         for kind in kinds:
             if kind not in possible:
@@ -80,10 +89,9 @@ class BackgroundConversion:
         measured = converted.measured(machine)
         if Kind.OPENVINO not in possible or all(converted.graph(kind) and kind in measured for kind in possible):
             return
-        needed, available = (
-            unet_numbers(files) * NEEDED_BYTES.get(placement.dtype, CONVERTING_BYTES) + BASE_BYTES,
-            host_memory().available_bytes,
-        )
+        numbers = unet_numbers(files) if part is ConvertedPart.UNET else all_numbers(files)
+        needed = numbers * NEEDED_BYTES.get(placement.dtype, CONVERTING_BYTES) + BASE_BYTES
+        available = host_memory().available_bytes
         if needed > available:
             self._say_once(
                 f"model {files.name} is not converted for OpenVINO now: that takes {needed / 1e9:.1f} GB of memory"
@@ -95,6 +103,7 @@ class BackgroundConversion:
             kinds=tuple(possible),
             device_name=placement.device_name,
             dtype=placement.dtype,
+            part=part,
             machine=machine,
         )
         self._start(order)

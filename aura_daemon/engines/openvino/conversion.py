@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.library import openvino
+from aura_daemon.engines.openvino.store import ConvertedPart
 
 INPUTS: Final = ("sample", "timestep", "encoder_hidden_states")
 """`[rows, 4, H / 8, W / 8]`, `[]` and `[rows, 77 * windows, D]`, all float32: some samplers stop between timesteps."""
@@ -95,9 +96,9 @@ def converted(unet: UNet2DConditionModel) -> openvino.Model:
     return graph
 
 
-def save(graph: openvino.Model, folder: Path, name: str = "unet.xml") -> None:
+def save(graph: openvino.Model, folder: Path) -> None:
     """Writes a graph and its weights, in float16; makes neither durable."""
-    openvino.save_model(graph, folder / name, compress_to_fp16=True)
+    openvino.save_model(graph, folder / ConvertedPart.UNET.graph, compress_to_fp16=True)
 
 
 def shaped(core: Any, file: Path, *, sample: Sequence[int], embeddings: Sequence[int]) -> openvino.Model:

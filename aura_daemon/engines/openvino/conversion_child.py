@@ -16,7 +16,7 @@ import psutil
 from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.openvino.background import BUSY, ORDER, ConversionOrder
-from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, ConvertedPart, Kind
 from aura_daemon.system.processes.child_processes import become_a_child
 
 LOWEST: Final = 19
@@ -49,14 +49,21 @@ def main(parent: int) -> int:
 def _convert(kind: Kind, order: ConversionOrder, converted: ConvertedModel) -> None:
     try:
         with converted.writing(kind) as folder:
-            if kind is Kind.OPENVINO:
+            source = converted.graph(Kind.OPENVINO)
+            if order.part is ConvertedPart.LOOKING:
+                from aura_daemon.engines.openvino.captioners import conversion as captioner_conversion
+
+                if kind is Kind.OPENVINO:
+                    captioner_conversion.convert(order.files, folder)
+                elif source is not None:
+                    captioner_conversion.quantize(source, folder)
+            elif kind is Kind.OPENVINO:
                 from aura_daemon.engines.openvino import conversion
 
                 conversion.save(conversion.converted(conversion.read_unet(order.files)), folder)
             else:
                 from aura_daemon.engines.openvino.quantization import quantize
 
-                source = converted.graph(Kind.OPENVINO)
                 if source is not None:
                     quantize(order.files, source, folder)
     except MemoryError:
@@ -73,7 +80,14 @@ def _measure(order: ConversionOrder, converted: ConvertedModel) -> None:
     known = converted.measured(order.machine)
     if Kind.OPENVINO not in present or all(kind in known for kind in present):
         return
-    from aura_daemon.engines.openvino.measuring import step_s
+    if order.part is ConvertedPart.LOOKING:
+        from aura_daemon.engines.openvino.captioners.conversion import picture_s as measured_s
+
+        unit = "seconds of one core to look at one picture"
+    else:
+        from aura_daemon.engines.openvino.measuring import step_s as measured_s
+
+        unit = "seconds of one core for one guided step at the model's native size"
 
     def failed(kind: Kind, fault: FaultyVariant) -> None:
         if not fault.lasts:
@@ -82,10 +96,10 @@ def _measure(order: ConversionOrder, converted: ConvertedModel) -> None:
 
     converted.record(
         order.machine,
-        step_s(order.files, present, order.dtype, failed),
+        measured_s(order.files, present, order.dtype, failed),
         processor=order.device_name,
         dtype=order.dtype,
-        unit="seconds of one core for one guided step at the model's native size",
+        unit=unit,
     )
 
 

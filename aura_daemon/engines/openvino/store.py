@@ -30,9 +30,6 @@ from aura_daemon.system.instance_lock import try_lock
 LAYOUT: Final = "1"
 """Changes with every change of what a conversion makes."""
 
-GRAPH: Final = "unet.xml"
-"""Beside it its weights, `unet.bin`."""
-
 MANIFEST: Final = "manifest.json"
 """Size and hash of each file."""
 
@@ -55,10 +52,24 @@ class Kind(StrEnum):
     """Weights and activations in 8 bits."""
 
 
-DISTRIBUTIONS: Final = {
-    Kind.OPENVINO: ("openvino", "torch", "diffusers"),
-    Kind.INT8: ("openvino", "torch", "diffusers", "nncf"),
-}
+class ConvertedPart(StrEnum):
+    """What of a model is converted."""
+
+    UNET = "unet"
+    LOOKING = "looking"
+    """What a captioner computes once for a picture."""
+
+    @property
+    def graph(self) -> str:
+        """The name of its file; beside it its weights, `.bin`."""
+        return f"{self}.xml"
+
+    def takes(self, kind: Kind) -> tuple[str, ...]:
+        """The packages that convert it."""
+        return ("openvino", "nncf") if self is ConvertedPart.UNET and kind is Kind.INT8 else ("openvino",)
+
+
+DISTRIBUTIONS: Final = ("openvino", "torch", "diffusers", "transformers", "nncf")
 """Packages whose versions decide what a conversion makes."""
 
 
@@ -75,7 +86,9 @@ class ConvertedModel:
             stamps = tuple(sorted((entry.name, *_stamp(entry)) for entry in os.scandir(folder)))
         except OSError:
             return None
-        return folder / GRAPH if _is_sound(folder, stamps) else None
+        names = {name for name, *_ in stamps}
+        graph = next((folder / part.graph for part in ConvertedPart if part.graph in names), None)
+        return graph if _is_sound(folder, stamps) else None
 
     def failure(self, kind: Kind) -> str:
         """Why it was not converted; empty where that did not fail."""
@@ -183,8 +196,9 @@ class ConversionStore:
     def of(self, files: ModelFiles) -> ConvertedModel:
         """The place of a model's conversions with the installed versions."""
         identity = [LAYOUT, files.loaded_sha256, *_versions()]
-        with suppress(OSError):
-            identity.append((files.folder / "unet" / "config.json").read_text(encoding="utf-8"))
+        for config in ("unet/config.json", "config.json"):
+            with suppress(OSError):
+                identity.append((files.folder / config).read_text(encoding="utf-8"))
         return ConvertedModel(folder=self.folder / hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32])
 
     def sweep(self) -> None:
@@ -211,9 +225,9 @@ def cache_folder(environment: Mapping[str, str]) -> Path | None:
     return (base if managed else base / "aura-daemon") / "openvino"
 
 
-def is_installed(kind: Kind) -> bool:
+def is_installed(kind: Kind, part: ConvertedPart = ConvertedPart.UNET) -> bool:
     """Whether all that a kind takes is installed."""
-    return all(_version(name) for name in DISTRIBUTIONS[kind])
+    return all(_version(name) for name in part.takes(kind))
 
 
 @cache
@@ -226,7 +240,7 @@ def _version(distribution: str) -> str:
 
 
 def _versions() -> list[str]:
-    return [f"{name} {_version(name)}" for name in DISTRIBUTIONS[Kind.INT8]]
+    return [f"{name} {_version(name)}" for name in DISTRIBUTIONS]
 
 
 def _about(files: ModelFiles) -> dict[str, Any]:
@@ -238,7 +252,7 @@ def _about(files: ModelFiles) -> dict[str, Any]:
 def _is_sound(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> bool:
     """Whether all files of a conversion are what they were when it was made."""
     wanted = _read(folder / MANIFEST).get("files")
-    if not isinstance(wanted, dict) or GRAPH not in wanted:
+    if not isinstance(wanted, dict) or not any(part.graph in wanted for part in ConvertedPart):
         return False
     try:
         return all(_is_as(folder / name, described) for name, described in wanted.items())

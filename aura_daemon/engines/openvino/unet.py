@@ -8,8 +8,7 @@ the weights once. A graph has one size; the next size compiles another one, whic
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,22 +17,16 @@ from accelerate import init_empty_weights
 from diffusers import UNet2DConditionModel
 from loguru import logger
 
-from aura_daemon.engines.failures import FaultyVariant, first_line, is_out_of_memory
-from aura_daemon.engines.machine_faults import machine_fault
+from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.conversion import NOISE, shaped
 from aura_daemon.engines.openvino.graphs import FEATURE, shallow, with_feature
 from aura_daemon.engines.openvino.library import openvino
+from aura_daemon.engines.openvino.running import faults_told, options, shared
 from aura_daemon.system.processes.mapped_pages import without_pages_of
-
-PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
-"""Number formats of torch -> OpenVINO's names."""
 
 KEPT_BYTES: Final = 256 << 20
 """Of a file: sizes of larger models are compiled again when they come back, because each takes the weights once."""
-
-PASSING: Final = "Resource temporarily unavailable"
-"""No thread could be started."""
 
 KEPT: Final = 4
 """Sizes of a small model that stay compiled."""
@@ -70,12 +63,7 @@ class OpenVinoUNet:
         torch.nn.Module.to(self.original, dtype)  # diffusers' own `to` warns of what only weights could lose
         self._file = converted
         self._core = openvino.Core()
-        self._options = {
-            "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": False,  # other programs may sit on the same cores
-        }
+        self._options = options(dtype, threads)
         self._kept = KEPT if converted.with_suffix(".bin").stat().st_size <= KEPT_BYTES else 1
         self._sizes: OrderedDict[Size, _Compiled] = OrderedDict()
 
@@ -129,10 +117,10 @@ class OpenVinoUNet:
         inputs = {"sample": sample, "encoder_hidden_states": encoder_hidden_states, **(read or {})}
         plain = {name: tensor.to(torch.float32).contiguous() for name, tensor in inputs.items()}
         moment = torch.tensor(float(timestep))  # has a name so that it lives: OpenVINO keeps no reference to memory
-        request.set_tensor("timestep", _shared(moment))
+        request.set_tensor("timestep", shared(moment))
         for row in range(len(sample)):
             for name, tensor in (plain | {NOISE: noise} | (written or {})).items():
-                request.set_tensor(name, _shared(tensor[row : row + 1]))
+                request.set_tensor(name, shared(tensor[row : row + 1]))
             with faults_told():
                 request.infer()
         if not bool(noise.isfinite().all()) and all(bool(tensor.isfinite().all()) for tensor in plain.values()):
@@ -162,27 +150,3 @@ class OpenVinoUNet:
         logger.debug("compiling {} for latents of {}x{} and {} tokens", self._file, size[1], size[0], size[2])
         self._sizes[size] = compiled = _Compiled(compile_graph)
         return compiled
-
-
-@contextmanager
-def faults_told() -> Iterator[None]:
-    """Whatever OpenVINO raises becomes FaultyVariant, but for a lack of memory, which the ladder mends."""
-    try:
-        yield
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        reason = f"{type(error).__name__}: {_cause(str(error))}"
-        passes = isinstance(error, OSError) or PASSING in str(error) or machine_fault(error) is not None
-        raise FaultyVariant(reason, lasts=not passes) from error
-
-
-def _cause(text: str) -> str:
-    """The line that says what is wrong: those before it say where in OpenVINO's sources."""
-    lines = [line for line in text.splitlines() if not line.startswith(("Exception from ", "Check "))]
-    return first_line("\n".join(lines)) or first_line(text)
-
-
-def _shared(tensor: torch.Tensor) -> openvino.Tensor:
-    """The same memory, as OpenVINO sees it."""
-    return openvino.Tensor(tensor.numpy(), shared_memory=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -93,6 +94,16 @@ SCORED: Final = 6
 READ: Final = 5
 """Numbers that a text which is compared takes for each that describes a patch; measured."""
 
+LOOKING: Final = "vision_model."
+ATTENDING: Final = re.compile(r"\.crossattention\.self\.(key|value)$")
+"""Names of the layers of BLIP that are converted."""
+
+GRAPH_WORKSPACE_BYTES: Final = 100 << 20
+"""That OpenVINO takes beside a captioner's weights and activations; measured."""
+
+LOOKED: Final = 1.25
+"""Times the keys and values of a picture, that a picture takes which OpenVINO has looked at; measured."""
+
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
 
@@ -138,6 +149,17 @@ def captioner_footprint(
     written = 2 * patches * int(width) * int(text.get("decoder_layers", text.get("num_hidden_layers", base.layers)))
     words = int(text.get("vocab_size", base.words))
     caption_bytes = READ * patches * width * size if reads else written * size + words * SCORED * 4
+    if placement.variant in (OPENVINO, OPENVINO_INT8):
+        converted = sum(count for name, count in layers.items() if name.startswith(LOOKING) or ATTENDING.search(name))
+        graph_bytes = converted * (1 if placement.variant == OPENVINO_INT8 else size)
+        return Footprint(
+            unet_bytes=(sum(parts.values()) - converted) * size + graph_bytes,
+            largest_layer_bytes=max(layers.values(), default=0) * size,
+            element_bytes=size,
+            row_bytes=2 * 3 * side**2 * 4 + int(LOOKED * written * size),
+            caption_bytes=caption_bytes,
+            workspace_bytes=2 * looked * 4 + GRAPH_WORKSPACE_BYTES,  # of two pictures side by side
+        )
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
         largest_layer_bytes=max(layers.values(), default=0) * size,
@@ -192,6 +214,11 @@ def _of_parts(
 def unet_numbers(files: ModelFiles) -> int:
     """How many numbers the UNet has."""
     return _numbers(files)[0]["unet"]
+
+
+def all_numbers(files: ModelFiles) -> int:
+    """How many numbers a model has."""
+    return sum(_numbers(files)[0].values())
 
 
 def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
 from aura_daemon.engines.compiled.variants import variant_of, with_variant
 from aura_daemon.engines.defaults import resolve_generate
-from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
-from aura_daemon.engines.openvino.background import BackgroundConversion
-from aura_daemon.engines.openvino.choice import ROUGH, Chosen, chosen, is_convertible, machine_of
-from aura_daemon.engines.openvino.faulty import FaultyConversions
-from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind, cache_folder
+from aura_daemon.engines.openvino.choice import ROUGH, Chosen, chosen, is_convertible
+from aura_daemon.engines.openvino.converted_models import ConvertedModels
+from aura_daemon.engines.openvino.store import ConvertedPart, Kind
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import generator_footprint
@@ -45,10 +41,7 @@ class StableDiffusion:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        folder = cache_folder(os.environ)
-        self._store = ConversionStore(folder) if folder is not None else None
-        self._conversions = BackgroundConversion(self._store) if self._store is not None else None
-        self._faulty = FaultyConversions()
+        self._converted = ConvertedModels(ConvertedPart.UNET)
 
     def model_format(self, request: Request) -> ModelFormat:
         """The same for all."""
@@ -109,12 +102,8 @@ class StableDiffusion:
         attention, thumbnails = self._settings.attention, self._settings.thumbnails
         if placement.variant not in list(Kind):
             return Generator(files, placement, configured, attention, thumbnails=thumbnails)
-        assert self._store is not None
-        kind, converted = Kind(placement.variant), self._store.of(files)
-        graph = converted.graph(kind)
-        with self._faults_kept(files, placement):
-            if graph is None:
-                raise FaultyVariant(f"{converted.folder / kind} is gone since the job began", lasts=False)
+        with self._converted.used(files, placement):
+            graph = self._converted.graph(files, placement)
             return Generator(files, placement, configured, attention, thumbnails=thumbnails, graph=graph)
 
     def prepare(self, engine: Generator, picture: InitImage | None) -> InitImage | None:
@@ -130,9 +119,7 @@ class StableDiffusion:
             why = self._chosen(tasks[0], engine.files, engine.placement).why
             for picture in pictures:
                 picture.notes = (*picture.notes, f"engine: openvino is configured, but PyTorch drew this: {why}")
-        if (converted := self._converted(engine.files, engine.placement)) is not None:
-            converted.touch()
-        with self._faults_kept(engine.files, engine.placement):
+        with self._converted.used(engine.files, engine.placement):
             for picture, outcome in engine.draw(pictures, reporter, peak):
                 step_s = picture.step_s(steps_of(picture.resolved)) if isinstance(outcome, Produced) else 0.0
                 yield TaskResult(task=picture.task, outcome=outcome, step_s=step_s)
@@ -141,31 +128,13 @@ class StableDiffusion:
     def _chosen(self, decoded: Decoded, files: ModelFiles, placement: Placement) -> Chosen:
         request = decoded.task.request
         assert isinstance(request, GenerateRequest)
-        converted = self._store.of(files) if self._store is not None else None
-        found = chosen(self._settings, request, files, placement, converted)
-        if converted is not None and (reason := self._faulty.reason(converted, found.variant)):
-            return Chosen(variant=EAGER, why=f"{found.variant} failed: {reason}")
-        return found
-
-    @contextmanager
-    def _faults_kept(self, files: ModelFiles, placement: Placement) -> Iterator[None]:
-        """Has a graph that OpenVINO cannot compute not chosen again."""
-        try:
-            yield
-        except FaultyVariant as fault:
-            if (converted := self._converted(files, placement)) is not None:
-                self._faulty.add(files.name, converted, Kind(placement.variant), fault)
-            raise
-
-    def _converted(self, files: ModelFiles, placement: Placement) -> ConvertedModel | None:
-        """The place of what computes there; None: PyTorch does."""
-        return self._store.of(files) if self._store is not None and placement.variant in list(Kind) else None
+        found = chosen(self._settings, request, files, placement, self._converted.of(files))
+        return self._converted.sound(files, found)
 
     def _convert_meanwhile(self, speed: Speed, files: ModelFiles, placement: Placement) -> None:
         """Has the model converted while the next jobs are drawn, where that is worth it here."""
-        if self._conversions is not None and not is_convertible(self._settings, files, placement):
-            machine, rough = machine_of(placement), speed in ROUGH
-            self._conversions.consider(files, placement, machine=machine, wants_int8=rough)
+        if not is_convertible(self._settings, files, placement):
+            self._converted.convert_meanwhile(files, placement, wants_int8=speed in ROUGH)
 
     def _picture_task(self, decoded: Decoded, files: ModelFiles) -> PictureTask:
         request, start = decoded.task.request, decoded.picture

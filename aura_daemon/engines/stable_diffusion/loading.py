@@ -97,7 +97,8 @@ def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
 
 def _on_openvino(files: ModelFiles, graph: Path, dtype: torch.dtype) -> Any:
     try:
-        from aura_daemon.engines.openvino.unet import OpenVinoUNet, faults_told  # imports openvino
+        from aura_daemon.engines.openvino.running import faults_told  # imports openvino
+        from aura_daemon.engines.openvino.unet import OpenVinoUNet
     except (ImportError, OSError) as error:
         raise FaultyVariant(f"openvino cannot be imported: {error}", lasts=False) from error
     with faults_told():

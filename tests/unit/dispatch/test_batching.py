@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.dispatch.batching import AHEAD, CAPTION_BATCHES, CAPTIONS, MOST, PAYS, batches_at_once, most_together
+from aura_daemon.dispatch.batching import (
+    AHEAD,
+    CAPTION_BATCHES,
+    CAPTIONS,
+    HANDED_BYTES,
+    MOST,
+    PAYS,
+    batches_at_once,
+    is_full,
+    most_together,
+)
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung
@@ -78,3 +88,10 @@ def test_of_quick_pictures_as_many_are_handed_over_as_take_two_seconds(
     kind: JobKind, seconds: float | None, batches: int
 ) -> None:
     assert batches_at_once(kind, seconds=seconds) == batches
+
+
+def test_a_worker_gets_pictures_up_to_a_number_of_bytes_and_one_that_exceeds_it() -> None:
+    assert not is_full([])
+    assert not is_full([HANDED_BYTES - 1])
+    assert is_full([HANDED_BYTES - 1, 1])
+    assert is_full([HANDED_BYTES * 5])

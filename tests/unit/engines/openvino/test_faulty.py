@@ -44,8 +44,8 @@ class Waiting(StableDiffusion):
     """Tells when a conversion has ended."""
 
     def wait(self) -> int:
-        assert self._conversions is not None
-        return self._conversions.wait()
+        assert self._converted.conversions is not None
+        return self._converted.conversions.wait()
 
 
 def damaged_unseen(file: Path, content: bytes) -> None:
