@@ -13,15 +13,8 @@ from aura_daemon.jobs.requests import (
     GridRequest,
     MatchRequest,
 )
-from aura_daemon.jobs.results import (
-    EngineTiming,
-    Payload,
-    Produced,
-    Resolved,
-    ResolvedCaption,
-    ResolvedDataset,
-    ResolvedGenerate,
-)
+from aura_daemon.jobs.resolved import Resolved, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.system.wakeup import WakeupPipe
 from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Up

@@ -20,7 +20,8 @@ from aura_daemon.bench.timed_worker import TimedRun, TimedWorker
 from aura_daemon.config.engine import EMBEDDED, NONE, EngineSettings, TurboSettings
 from aura_daemon.errors import AuraError
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest
-from aura_daemon.jobs.results import Failure, Produced, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.jobs.speed import Speed
 
 MINI_PROMPT: Final = "a large red circle on a blue background"

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
 from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
-from aura_daemon.jobs.results import CaptionCandidate, Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import CaptionCandidate, Produced
 
 
 def is_ranked(request: CaptionRequest) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from aura_daemon.config.engine import CaptionSettings, GenerateSettings
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, ImageFormat, is_question, shared_fields
-from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, STRENGTH, Scheduler, round_px, size_for, size_like
 from aura_daemon.jobs.speed import Speed
 

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.jobs.lora_names import loras_meant
+from aura_daemon.jobs.prompts.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, Request, is_question
 from aura_daemon.problems import cut, nearest
 

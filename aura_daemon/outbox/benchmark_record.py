@@ -9,7 +9,7 @@ from aura_daemon.formats.benchmarks import schema
 from aura_daemon.formats.benchmarks.comparison import STAGES, changed, comparable, figure_changes, previous
 from aura_daemon.formats.sidecar_schema import BenchmarkRecord, HiresRecord, LoraRecord, SamplingRecord
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeFigures
-from aura_daemon.jobs.results import ResolvedBenchmark, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption
 
 _DIGITS: Final = 6
 """Behind the decimal point: microseconds."""

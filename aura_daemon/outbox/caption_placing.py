@@ -22,7 +22,8 @@ from aura_daemon.formats.datasets.names import METADATA, STEM
 from aura_daemon.formats.plain_text import MOST_BYTES, decoded
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest
-from aura_daemon.jobs.results import Payload, Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.journal.records import Job
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied

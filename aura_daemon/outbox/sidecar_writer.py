@@ -13,15 +13,8 @@ from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.parts import JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, MatchRequest, task_name
-from aura_daemon.jobs.results import (
-    AppliedDefaults,
-    Failure,
-    Produced,
-    ResolvedBenchmark,
-    ResolvedCaption,
-    ResolvedDataset,
-    ResolvedGenerate,
-)
+from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.outbox.benchmark_record import benchmark_request, benchmark_result
 

@@ -11,17 +11,8 @@ from aura_daemon.formats.datasets.rows import SetRow, metadata_lines
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GenerateRequest, GridRequest
-from aura_daemon.jobs.results import (
-    EngineTiming,
-    Outcome,
-    Payload,
-    Produced,
-    Resolved,
-    ResolvedBenchmark,
-    ResolvedCaption,
-    ResolvedDataset,
-    ResolvedGenerate,
-)
+from aura_daemon.jobs.resolved import Resolved, ResolvedBenchmark, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.results import EngineTiming, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import PictureState, Task
 from tests.support.benchmark_runs import run, size
 

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Outcome, Payload, Produced, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from tests.support.outcomes import make
 

@@ -14,16 +14,8 @@ from typing import Any
 import pytest
 
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import (
-    CANCELLED,
-    EngineTiming,
-    Failure,
-    FailureKind,
-    Outcome,
-    Payload,
-    Produced,
-    ResolvedGenerate,
-)
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready, Up, Worker
 

@@ -27,7 +27,8 @@ from aura_daemon.config.loading import load
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.formats.benchmarks.chart import chart
 from aura_daemon.formats.readable import bytes_text, download_text, number_text, seconds_text, share_text
-from aura_daemon.jobs.results import Produced, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now

@@ -9,7 +9,8 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.benchmarks import BenchmarkRun, RunSeconds, SizeFigures, SizeNotRun
 from aura_daemon.jobs.queueing import engine_kind
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionSampling
-from aura_daemon.jobs.results import EngineTiming, Produced, ResolvedBenchmark, ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.results import EngineTiming, Produced
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.system.hardware import processor as host_processor

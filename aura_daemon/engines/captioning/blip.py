@@ -27,7 +27,8 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.jobs.requests import CaptionRequest, Describe, MatchRequest
-from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced
 from aura_daemon.system.library_versions import versions
 
 EXTENSION: Final = ".txt"

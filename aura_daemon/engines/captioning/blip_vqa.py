@@ -14,7 +14,7 @@ import transformers
 
 from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
 from aura_daemon.engines.captioning.ranking import WrittenCaption
-from aura_daemon.jobs.results import ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
 
 
 class BlipAnswerer(Captioner):

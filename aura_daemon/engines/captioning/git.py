@@ -18,7 +18,7 @@ from aura_daemon.engines.failures import UnfitModel
 from aura_daemon.engines.model_files.find import ModelFiles, read_json
 from aura_daemon.engines.model_files.weights import unavailable
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.jobs.results import ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
 
 
 class GitCaptioner(Captioner):

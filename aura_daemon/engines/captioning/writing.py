@@ -14,7 +14,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
 from aura_daemon.jobs.requests import CaptionSampling
-from aura_daemon.jobs.results import ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,8 @@ from aura_daemon.formats.picture_metadata.captions.captioned_picture import Cann
 from aura_daemon.formats.picture_metadata.captions.copies import captioned
 from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
-from aura_daemon.jobs.results import Outcome, Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 
 

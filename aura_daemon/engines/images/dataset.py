@@ -30,16 +30,8 @@ from aura_daemon.formats.datasets.page import contact_sheet
 from aura_daemon.formats.datasets.rows import SetRow, alike, count, metadata_lines, table
 from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.requests import DatasetRequest
-from aura_daemon.jobs.results import (
-    CANCELLED,
-    EngineTiming,
-    Failure,
-    FailureKind,
-    LeftOutPicture,
-    Payload,
-    Produced,
-    ResolvedDataset,
-)
+from aura_daemon.jobs.resolved import LeftOutPicture, ResolvedDataset
+from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced
 from aura_daemon.jobs.tasks import PictureState, SetPicture, Task
 from aura_daemon.system import durable_files
 from aura_daemon.system.library_versions import versions

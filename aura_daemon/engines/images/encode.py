@@ -17,7 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 from aura_daemon.formats.picture_metadata import xmp
 from aura_daemon.formats.picture_metadata.infotext import infotext
 from aura_daemon.jobs.requests import ImageFormat, Metadata
-from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.library_versions import versions
 
 XMP_KEY: Final = "XML:com.adobe.xmp"

@@ -10,7 +10,8 @@ from typing import Final
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
-from aura_daemon.jobs.results import EngineTiming, Ingredient, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import EngineTiming, Ingredient
 from aura_daemon.jobs.tasks import Task
 
 PHASES: Final = ("encoded_s", "denoised_s", "decoded_s", "checked_s", "filed_s")

@@ -32,7 +32,7 @@ from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
 from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.turbo.tiny_decoder import load_tiny
-from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 from aura_daemon.ladder.prediction import Extent, tile_px
 from aura_daemon.ladder.rungs import Offload

@@ -11,7 +11,8 @@ from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.schedulers import evaluations
 from aura_daemon.formats.prompts.prompt_schedule import PassSteps
-from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sampling import Scheduler, round_px
 
 

@@ -16,7 +16,7 @@ from aura_daemon import file_names
 from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, SPEED, lost_settings
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
-from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
 

@@ -11,7 +11,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from aura_daemon.formats.picture_metadata.infotext import PROGRAM, model_label
-from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
 
 SOURCE_TYPES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED: Final = SOURCE_TYPES + "trainedAlgorithmicMedia"

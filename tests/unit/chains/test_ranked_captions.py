@@ -8,7 +8,8 @@ from aura_daemon.chains.next_part import chain_of, completed, next_part
 from aura_daemon.jobs.parts import Chain, ChosenPart
 from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
-from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, ResolvedCaption, part_of
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, part_of
 
 ASKED = CaptionRequest(image="a.png", candidates=3, matched=True, embed=True)
 

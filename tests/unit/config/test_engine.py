@@ -18,7 +18,7 @@ from aura_daemon.config.engine import (
 )
 from aura_daemon.engines.defaults import ModelDefaults, resolve_caption, resolve_generate
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GenerateRequest
-from aura_daemon.jobs.results import ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler, size_for
 from aura_daemon.jobs.speed import Speed
 

@@ -12,7 +12,8 @@ from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.health.document import Status
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered
 from aura_daemon.jobs.requests import CaptionRequest
-from aura_daemon.jobs.results import Outcome, Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.outbox.result_document import JobTimes, Unpublished

@@ -12,7 +12,8 @@ from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace, ExistingText, asked
 from aura_daemon.jobs.requests import CaptionRequest, Describe, GenerateRequest, Hires, ImageFormat, Lora, Metadata
-from aura_daemon.jobs.results import Processor, ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.results import Processor
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
 from tests.unit.outbox.test_sidecar_writer import DRAWN, document, produced

@@ -22,7 +22,8 @@ from aura_daemon.jobs.requests import (
     Lora,
     Metadata,
 )
-from aura_daemon.jobs.results import Produced, ResolvedBenchmark, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption
+from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.outbox.sidecar_writer import sidecar
 from tests.support.benchmark_runs import run, size

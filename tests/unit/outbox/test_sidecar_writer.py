@@ -11,20 +11,8 @@ from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceReco
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, asked
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, Describe, GridRequest, MatchRequest
-from aura_daemon.jobs.results import (
-    CaptionCandidate,
-    EngineTiming,
-    Failure,
-    FailureKind,
-    LeftOutPicture,
-    Payload,
-    Processor,
-    Produced,
-    Resolved,
-    ResolvedCaption,
-    ResolvedDataset,
-    ResolvedGenerate,
-)
+from aura_daemon.jobs.resolved import LeftOutPicture, Resolved, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Failure, FailureKind, Payload, Processor, Produced
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.ladder.rungs import Rung

@@ -18,7 +18,7 @@ from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.store import Kind
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.jobs.results import ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
 
 LEVER: Final = "pictures looked at in 8 bits"
 

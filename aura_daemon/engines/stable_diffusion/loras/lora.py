@@ -23,7 +23,7 @@ from aura_daemon.engines.failures import first_line
 from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
 from aura_daemon.engines.stable_diffusion.loras.lora_layers import layers_without_place
 from aura_daemon.file_names import escaped
-from aura_daemon.jobs.lora_names import EXTENSION, loras_meant
+from aura_daemon.jobs.prompts.lora_names import EXTENSION, loras_meant
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 from aura_daemon.problems import nearest

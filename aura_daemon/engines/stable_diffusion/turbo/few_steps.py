@@ -18,7 +18,8 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.weights import unavailable
 from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
 from aura_daemon.engines.stable_diffusion.loras.lora_layers import layers_without_place
-from aura_daemon.jobs.results import Ingredient, IngredientKind, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Ingredient, IngredientKind
 from aura_daemon.jobs.speed import Speed
 
 _ANOTHER = "name one that was made for this model (generate.turbo.lora), or take another speed"

@@ -13,18 +13,8 @@ from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest
-from aura_daemon.jobs.results import (
-    CANCELLED,
-    EngineTiming,
-    Failure,
-    FailureKind,
-    Outcome,
-    Processor,
-    Produced,
-    ResolvedBenchmark,
-    ResolvedCaption,
-    ResolvedGenerate,
-)
+from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Outcome, Processor, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.prediction import Measured

@@ -22,7 +22,8 @@ from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.placement.devices import Devices, find_devices
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, JobKind
-from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome, Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.rungs import Rung
 from tests.support.listening import Listener

@@ -18,7 +18,8 @@ from aura_daemon.engines.placement.device_memory import FreeMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, JobKind
-from aura_daemon.jobs.results import Failure, FailureKind, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Footprint
 from tests.support.listening import Listener

@@ -27,7 +27,8 @@ from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, find_devices
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling
-from aura_daemon.jobs.results import Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.rungs import Rung
 from tests.support.listening import Listener

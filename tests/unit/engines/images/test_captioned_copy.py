@@ -18,7 +18,8 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
-from aura_daemon.jobs.results import CANCELLED, Payload, Produced, ResolvedCaption
+from aura_daemon.jobs.resolved import ResolvedCaption
+from aura_daemon.jobs.results import CANCELLED, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from tests.support.image_files import encoded
 from tests.support.outcomes import produced

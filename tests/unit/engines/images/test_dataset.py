@@ -17,7 +17,8 @@ from aura_daemon.engines.images.dataset import MOST_TOLD
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import DatasetRequest
-from aura_daemon.jobs.results import CANCELLED, Failure, Outcome, Produced, ResolvedDataset
+from aura_daemon.jobs.resolved import ResolvedDataset
+from aura_daemon.jobs.results import CANCELLED, Failure, Outcome, Produced
 from aura_daemon.jobs.tasks import PictureState, SetPicture, Task
 from tests.support.image_files import encoded
 from tests.support.listening import Listener

@@ -21,7 +21,8 @@ from aura_daemon.engines.images.encode import EncodedImage, described, encoded, 
 from aura_daemon.formats.picture_metadata.infotext import parse
 from aura_daemon.formats.picture_metadata.xmp import COMPOSITE, TRAINED
 from aura_daemon.jobs.requests import ImageFormat, Metadata
-from aura_daemon.jobs.results import Failure, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Failure
 from tests.unit.formats.picture_metadata.test_embedded_texts import embedded_text
 
 EXIFTOOL = shutil.which("exiftool")

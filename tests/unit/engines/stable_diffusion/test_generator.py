@@ -19,7 +19,8 @@ from aura_daemon.engines.placement.devices import processor
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
 from tests.support.listening import Listener

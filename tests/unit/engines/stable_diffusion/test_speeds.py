@@ -14,7 +14,8 @@ from PIL import Image
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest, Hires
-from aura_daemon.jobs.results import Produced, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.mini.grammar import parse, seen_sentences
 from aura_daemon.training.models import name

@@ -18,7 +18,8 @@ from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.steps import counted_passes
 from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 from aura_daemon.jobs.requests import GenerateRequest, Hires, JobKind
-from aura_daemon.jobs.results import Produced, ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.tasks import Task
 from tests.support.listening import Listener
 from tests.support.running import run_alone

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.formats.picture_metadata.infotext import MOST_CHARACTERS, infotext, model_label, parse
 from aura_daemon.jobs.requests import Hires, Lora
-from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 from aura_daemon.formats.sidecar_schema import GenerateRecord
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate
 
 REQUESTED = {field.name for field in fields(GenerateRequest)}
 RESOLVED = {field.name for field in fields(ResolvedGenerate)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aura_daemon.jobs.lora_names import loras_meant
+from aura_daemon.jobs.prompts.lora_names import loras_meant
 
 KNOWN = ("ink", "sub/ink", "sub/grain", "a/oil", "b/oil", "c/Chalk", "d/chalk", "Pen", "e/v1.0")
 
