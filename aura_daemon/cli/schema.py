@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aura_daemon.config.loading import config_schema
-from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.health.document import Health
 from aura_daemon.jobfile.folder_defaults import defaults_schema
 from aura_daemon.jobfile.schema import job_schema

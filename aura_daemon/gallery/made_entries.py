@@ -11,14 +11,14 @@ from typing import Any, Final, assert_never
 from aura_daemon.file_names import FAILED_FOLDER, escaped
 from aura_daemon.formats.datasets.names import CONTACT_SHEET
 from aura_daemon.formats.readable import bytes_text, seconds_text
-from aura_daemon.formats.sidecar_schema import (
+from aura_daemon.formats.sidecars.requests import (
     BenchmarkRecord,
     CaptionRecord,
     DatasetRecord,
     GenerateRecord,
     GridRecord,
-    Sidecar,
 )
+from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry, address, clean
 from aura_daemon.gallery.paging import thumbnail_name
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, JobKind

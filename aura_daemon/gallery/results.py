@@ -9,7 +9,7 @@ from typing import Final
 
 from aura_daemon.errors import BrokenState
 from aura_daemon.formats.file_types import SIDECAR_EXTENSION
-from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.gallery import made_entries
 from aura_daemon.gallery.entries import GalleryEntry
 from aura_daemon.gallery.files import GalleryFiles

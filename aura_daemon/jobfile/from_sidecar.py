@@ -14,14 +14,8 @@ from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA
-from aura_daemon.formats.sidecar_schema import (
-    CaptionRecord,
-    DatasetRecord,
-    GenerateRecord,
-    GridRecord,
-    IngredientRecord,
-    Sidecar,
-)
+from aura_daemon.formats.sidecars.requests import CaptionRecord, DatasetRecord, GenerateRecord, GridRecord
+from aura_daemon.formats.sidecars.schema import IngredientRecord, Sidecar
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.validation import RegenerateSpec, validated
 from aura_daemon.jobs.caption_files import CaptionFile

@@ -7,7 +7,7 @@ from typing import Final
 
 from aura_daemon.formats.benchmarks import schema
 from aura_daemon.formats.benchmarks.comparison import STAGES, changed, comparable, figure_changes, previous
-from aura_daemon.formats.sidecar_schema import BenchmarkRecord, HiresRecord, LoraRecord, SamplingRecord
+from aura_daemon.formats.sidecars.requests import BenchmarkRecord, HiresRecord, LoraRecord, SamplingRecord
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeFigures
 from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption
 

@@ -19,7 +19,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.formats.file_types import extension_of
-from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
+from aura_daemon.formats.sidecars.schema import Sidecar, TimingRecord
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.journal import Journal

@@ -13,7 +13,7 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.formats.datasets.names import CONTACT_SHEET, METADATA, TABLE
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
-from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
+from aura_daemon.formats.sidecars.schema import Sidecar, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobs.caption_files import CaptionExtension

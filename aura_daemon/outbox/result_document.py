@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aura_daemon import file_names
-from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TextRecord, TimingRecord
+from aura_daemon.formats.sidecars.schema import OutputRecord, Sidecar, SourceRecord, TextRecord, TimingRecord
 from aura_daemon.jobfile import from_picture, from_sidecar
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest
 from aura_daemon.jobs.results import Payload, Produced

@@ -1,6 +1,6 @@
 """Makes the sidecar of every result, and the report of every failed file. In: job, result, timing. Out: the documents.
 
-`formats.sidecar_schema` defines the documents; `jobfile.from_sidecar` reads sidecars back.
+`formats.sidecars.schema` defines the documents; `jobfile.from_sidecar` reads sidecars back.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
+from aura_daemon.formats.sidecars import requests as records
+from aura_daemon.formats.sidecars import schema
 from aura_daemon.jobs.parts import JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, MatchRequest, task_name
 from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption, ResolvedDataset, ResolvedGenerate
@@ -21,21 +22,27 @@ from aura_daemon.outbox.benchmark_record import benchmark_request, benchmark_res
 
 def request_record(
     produced: Produced,
-) -> schema.GenerateRecord | schema.CaptionRecord | schema.GridRecord | schema.BenchmarkRecord | schema.DatasetRecord:
+) -> (
+    records.GenerateRecord
+    | records.CaptionRecord
+    | records.GridRecord
+    | records.BenchmarkRecord
+    | records.DatasetRecord
+):
     """The resolved request, as the sidecar holds it."""
     match produced.resolved:
         case ResolvedBenchmark() as benchmark:
             return benchmark_request(benchmark)
         case GridRequest() as grid:
-            return schema.GridRecord.model_validate(grid)
+            return records.GridRecord.model_validate(grid)
         case ResolvedCaption() as caption:
-            return schema.CaptionRecord.model_validate(caption)
+            return records.CaptionRecord.model_validate(caption)
         case ResolvedGenerate() as picture:
-            return schema.GenerateRecord.model_validate(picture)
+            return records.GenerateRecord.model_validate(picture)
         case MatchRequest():
             raise ValueError("a comparison is a part of another job: it has no result of its own")
         case ResolvedDataset() as dataset:
-            return schema.DatasetRecord.model_validate(dataset)
+            return records.DatasetRecord.model_validate(dataset)
         case _:  # pragma: no cover
             assert_never(produced.resolved)
 
@@ -75,7 +82,7 @@ def sidecar(
         request=request,
         defaults=[schema.DefaultsRecord.model_validate(folder) for folder in defaults],
         regenerated_from=regenerated_from,
-        caption=produced.text if isinstance(request, schema.CaptionRecord) else None,
+        caption=produced.text if isinstance(request, records.CaptionRecord) else None,
         candidates=[schema.CandidateRecord.model_validate(one) for one in produced.candidates],
         ranked_by=produced.ranked_by,
         benchmark=benchmark_result(run, produced.earlier) if (run := produced.benchmark) is not None else None,
@@ -115,11 +122,11 @@ def _part_record(part: JobPart) -> schema.PartRecord:
     )
 
 
-def _seeds(request: schema.RequestRecord) -> list[int]:
+def _seeds(request: records.RequestRecord) -> list[int]:
     """The seed of a picture, or of the words of a caption."""
-    if isinstance(request, schema.CaptionRecord):
+    if isinstance(request, records.CaptionRecord):
         return [request.sampling.seed] if request.sampling is not None else []
-    return [request.seed] if isinstance(request, schema.GenerateRecord) else []
+    return [request.seed] if isinstance(request, records.GenerateRecord) else []
 
 
 def report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aura_daemon.formats.sidecar_schema import SourceRecord, TimingRecord
+from aura_daemon.formats.sidecars.schema import SourceRecord, TimingRecord
 from aura_daemon.intake.triage import TriageDecision
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.sources import SourceKind

@@ -21,7 +21,7 @@ import pytest
 from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.dispatch.ended_job import EndedJob
-from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.lifecycle import JobState

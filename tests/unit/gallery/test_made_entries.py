@@ -8,17 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.sidecar_schema import (
-    BenchmarkRecord,
-    DatasetRecord,
-    GridRecord,
-    LoraRecord,
-    MatchRecord,
-    OutputRecord,
-    Sidecar,
-    TextRecord,
-    TryRecord,
-)
+from aura_daemon.formats.sidecars.requests import BenchmarkRecord, DatasetRecord, GridRecord, LoraRecord
+from aura_daemon.formats.sidecars.schema import MatchRecord, OutputRecord, Sidecar, TextRecord, TryRecord
 from aura_daemon.gallery.entries import EntryKind
 from aura_daemon.gallery.made_entries import of_failure, of_result
 from aura_daemon.jobfile.from_sidecar import parse, request_of

@@ -16,7 +16,7 @@ from aura_daemon.config.housekeeping import HooksConfig
 from aura_daemon.config.loading import load
 from aura_daemon.daemon.explain import explain
 from aura_daemon.daemon.loop import Daemon
-from aura_daemon.formats.sidecar_schema import FailureReport, Sidecar
+from aura_daemon.formats.sidecars.schema import FailureReport, Sidecar
 from aura_daemon.hooks.hooks import AT_ONCE, INTERRUPTED, Hooks
 from aura_daemon.hooks.message import VALUE_BYTES, HookMessage, environment, fit
 from aura_daemon.hooks.programs import missing_programs

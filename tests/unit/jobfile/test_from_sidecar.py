@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace, ExistingText, asked
 from aura_daemon.jobs.requests import CaptionRequest, Describe, GenerateRequest, Hires, ImageFormat, Lora, Metadata

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeNotRun
 from aura_daemon.jobs.requests import (

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.formats.sidecars.schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, asked
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, Describe, GridRequest, MatchRequest

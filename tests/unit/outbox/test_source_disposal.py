@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.formats.sidecar_schema import FailureReport
+from aura_daemon.formats.sidecars.schema import FailureReport
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind

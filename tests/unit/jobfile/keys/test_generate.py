@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from aura_daemon.formats.sidecar_schema import GenerateRecord
+from aura_daemon.formats.sidecars.requests import GenerateRecord
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.resolved import ResolvedGenerate

@@ -6,201 +6,35 @@ The docstrings of the models are published too.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from aura_daemon.formats.benchmarks.schema import BenchmarkResultRecord
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
-from aura_daemon.jobs.caption_files import CaptionExtension, CaptionPlace, ExistingText
-from aura_daemon.jobs.requests import Describe, ImageFormat, JobKind, Metadata
+from aura_daemon.formats.sidecars.requests import (
+    Record,
+    RequestRecord,
+)
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
-from aura_daemon.jobs.speed import Speed
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
-
-
-class _Page(_Record):
+class _Page(Record):
     def to_json(self) -> bytes:
         """The file's content: readable, UTF-8, a newline at the end."""
         return json_document(self)
 
 
-class LoraRecord(_Record):
-    """One LoRA."""
-
-    name: str
-    weight: float
-
-
-class HiresRecord(_Record):
-    """The second pass."""
-
-    scale: float
-    strength: float
-
-
-class GenerateRecord(_Record):
-    """Everything the picture was made from; what was not asked for is left out."""
-
-    task: Literal["generate"] = "generate"
-    prompt: str
-    negative_prompt: str
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    seed: int
-    width: int = Field(description="pixels")
-    height: int = Field(description="pixels")
-    model: str | None = Field(None, description="where the job named one")
-    speed: Speed = Field(Speed.EXACT, description="how much the picture may differ for the sake of speed")
-    loras: list[LoraRecord] = Field([], description="applied, in this order")
-    image: str | None = Field(None, description="name of the image it started from")
-    mask: str | None = Field(None, description="name of the mask")
-    strength: float | None = Field(None, description="how much of the image was drawn anew, 0 to 1")
-    hires: HiresRecord | None = Field(None, description="the second pass")
-    clip_skip: int = Field(1, description="2: the text encoder's last layer was left out")
-    format: ImageFormat = ImageFormat.PNG
-    quality: int | None = Field(None, description="of a lossy format")
-    metadata: Metadata = Metadata.FULL
-    preview: int = Field(0, description="steps between previews")
-    tags: list[str] = Field([], description="as the job said")
-    notes: str = Field("", description="as the job said")
-
-    @model_serializer(mode="wrap")
-    def _without_what_was_not_asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        defaults = {name: field.default for name, field in type(self).model_fields.items() if name != "task"}
-        return {name: value for name, value in serialize(self).items() if value != defaults.get(name, ...)}
-
-
-class SamplingRecord(_Record):
-    """How words were drawn by chance."""
-
-    temperature: float
-    top_p: float
-    seed: int
-
-
-class CandidateRecord(_Record):
+class CandidateRecord(Record):
     """One of the captions that were written."""
 
     text: str
     score: float
 
 
-class CaptionFileRecord(_Record):
-    """The file that the caption was meant for; `text` says where it went."""
-
-    extension: CaptionExtension
-    place: CaptionPlace
-    prefix: str
-    suffix: str
-    trigger_word: str
-    existing: ExistingText = Field(description="what becomes of a text that the picture had")
-
-
-class CaptionRecord(_Record):
-    """Everything the caption was made from, but for the image itself; ways that were not taken are left out."""
-
-    task: Literal["caption"] = "caption"
-    image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
-    prompt: str = Field(description="how the caption had to begin")
-    max_new_tokens: int
-    beams: int = Field(1, description="beginnings that were followed up at once", exclude_if=lambda value: value == 1)
-    sampling: SamplingRecord | None = Field(
-        None, description="how words were drawn by chance", exclude_if=lambda value: value is None
-    )
-    candidates: int = Field(1, description="captions that were written", exclude_if=lambda value: value == 1)
-    max_words: int = Field(0, description="a longer caption was cut", exclude_if=lambda value: value == 0)
-    question: str = Field(
-        "", description="what was asked about the image; the caption is the answer", exclude_if=lambda value: not value
-    )
-    embed: bool = Field(
-        False,
-        description="with a copy of the picture that has the caption in it",
-        exclude_if=lambda value: not value,
-    )
-    caption: CaptionFileRecord | None = Field(
-        None, description="left out where it is as usual", exclude_if=lambda value: value is None
-    )
-    describe: Describe = Field(
-        Describe.SENTENCE, description="what was said of it", exclude_if=lambda value: value is Describe.SENTENCE
-    )
-
-
-class GridRecord(_Record):
-    """Which pictures lie on the sheet, row by row."""
-
-    task: Literal["grid"] = "grid"
-    cells: list[str] = Field(description="ids of the jobs whose pictures they are")
-    columns: int
-    column_labels: list[str]
-    row_labels: list[str]
-    cell_labels: list[str] = Field([], description="where columns and rows have none")
-
-
-class BenchmarkRecord(_Record):
-    """What was measured: the keys of a job file that measures it again."""
-
-    task: Literal["benchmark"] = "benchmark"
-    of: Literal["generate", "caption"]
-    repeats: int = Field(description="runs of each size that count")
-    sizes: list[str] | None = Field(None, description="width and height in pixels, such as 512x512")
-    batch: int | None = Field(None, description="pictures of one run")
-    prompt: str
-    negative_prompt: str | None = None
-    steps: int | None = None
-    guidance_scale: float | None = None
-    scheduler: str | None = None
-    seed: int | None = None
-    model: str | None = Field(None, description="where the job named one")
-    speed: Speed | None = None
-    loras: list[LoraRecord] | None = None
-    hires: HiresRecord | None = None
-    clip_skip: int | None = None
-    format: ImageFormat | None = None
-    quality: int | None = None
-    metadata: Metadata | None = None
-    max_new_tokens: int | None = None
-    beams: int | None = None
-    sampling: SamplingRecord | None = None
-    candidates: int | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_keys_of_the_other_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in serialize(self).items() if value is not None}
-
-
-class LeftOutRecord(_Record):
-    """A picture of a set without a caption."""
-
-    image: str = Field(description="below the inbox")
-    reason: str
-
-
-class DatasetRecord(_Record):
-    """A set of pictures, and what became of it."""
-
-    task: Literal["dataset"] = "dataset"
-    images: list[str] = Field(description="the patterns, as the job file gave them")
-    base: str = Field(description="the folder below the inbox from which the names of the pictures count")
-    pictures: int
-    captioned: int
-    kept: int = Field(description="pictures that had their texts already")
-    failed: int
-    left_out: list[LeftOutRecord] = Field([], description="those that failed, at most 100")
-    near_duplicates: list[list[str]] = Field([], description="groups of pictures that look alike, at most 100")
-
-
-RequestRecord: TypeAlias = Annotated[
-    GenerateRecord | CaptionRecord | GridRecord | BenchmarkRecord | DatasetRecord, Field(discriminator="task")
-]
-
-
-class SourceRecord(_Record):
+class SourceRecord(Record):
     """The file that asked for it."""
 
     name: str = Field(description="path below the inbox; bytes that are no text are escaped")
@@ -209,14 +43,14 @@ class SourceRecord(_Record):
     document: int | None = Field(description="which document of a YAML file with several, from 1")
 
 
-class DefaultsRecord(_Record):
+class DefaultsRecord(Record):
     """A `_defaults.yaml` that counted for the job."""
 
     name: str = Field(description="path below the inbox")
     sha256: str
 
 
-class IngredientRecord(_Record):
+class IngredientRecord(Record):
     """A file that it was made with, beside the model."""
 
     kind: IngredientKind
@@ -224,14 +58,14 @@ class IngredientRecord(_Record):
     sha256: str
 
 
-class ModelRecord(_Record):
+class ModelRecord(Record):
     """The model that did it."""
 
     name: str
     sha256: str = Field(description="content hash over its weight files")
 
 
-class ProcessorRecord(_Record):
+class ProcessorRecord(Record):
     """The CPU that computed it: other pixels may come of another one, or of another number of threads."""
 
     name: str
@@ -239,7 +73,7 @@ class ProcessorRecord(_Record):
     threads: int
 
 
-class TimingRecord(_Record):
+class TimingRecord(Record):
     """Seconds, on a monotonic clock."""
 
     settled: float = Field(description="from first sight to the claim")
@@ -252,7 +86,7 @@ class TimingRecord(_Record):
     total: float = Field(description="from first sight to the payload in the outbox")
 
 
-class AttemptRecord(_Record):
+class AttemptRecord(Record):
     """One attempt, the last one is the one that worked."""
 
     device: str = Field(description="empty where the worker ended before it was known")
@@ -264,7 +98,7 @@ class AttemptRecord(_Record):
     seconds: float
 
 
-class OutputRecord(_Record):
+class OutputRecord(Record):
     """One payload file; a consumer behind a sync tool checks size and hash."""
 
     name: str = Field(description="file beside this sidecar")
@@ -274,7 +108,7 @@ class OutputRecord(_Record):
     height: int | None
 
 
-class TextRecord(_Record):
+class TextRecord(Record):
     """The text beside the picture."""
 
     name: str = Field(description="path below the inbox")
@@ -283,7 +117,7 @@ class TextRecord(_Record):
     is_kept: bool = Field(description="it was there, and stays as it was: the caption is in the outbox")
 
 
-class PartRecord(_Record):
+class PartRecord(Record):
     """One of several runs of a model that a job took."""
 
     task: JobKind | Literal["match"]
@@ -299,7 +133,7 @@ class PartRecord(_Record):
     )
 
 
-class TryRecord(_Record):
+class TryRecord(Record):
     """One of the pictures that were drawn of the prompt."""
 
     seed: int
@@ -309,7 +143,7 @@ class TryRecord(_Record):
     )
 
 
-class MatchRecord(_Record):
+class MatchRecord(Record):
     """How well the picture fits its prompt."""
 
     score: float = Field(description="0 to 1")
