@@ -14,4 +14,4 @@ from aura_daemon.jobs.requests import JobKind
 Families: TypeAlias = Mapping[JobKind, Callable[[EngineSettings], Family[Any, Any]]]
 
 FAMILIES: Final[Families] = {JobKind.GENERATE: StableDiffusion, JobKind.CAPTION: Captioning}
-"""A contact sheet has no model and so no family."""
+"""Contact sheets and what puts data sets together have no model and so no family."""
