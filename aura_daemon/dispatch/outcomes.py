@@ -286,6 +286,7 @@ class OutcomeHandler:
                 whole = self.ended_parts.deliverable(result)
                 if whole is None:
                     self._undelivered.pop(result.job.id, None)
+                    self._end_holdup(OUTBOX, _OUTBOX_WORKS)
                     continue
                 publishable.append(self._publishable(whole))
                 kept.append(result)

@@ -7,7 +7,7 @@ then a rung lower. The attempts are all that is remembered, so a restart changes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aura_daemon.jobs.requests import JobKind
@@ -99,8 +99,15 @@ TOP: Final = Start()
 def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
     """Where the attempt after all failed ones starts; None where no rung is left.
 
-    Attempts that ended before a rung was chosen, or after which the job waited for memory, do not count.
+    Attempts that ended before a rung was chosen, or after which the job waited for memory, do not count. A job that
+    took its worker with it, maybe, goes by itself from then on: it takes no other with it.
     """
+    start = _next_rung(attempts, kind)
+    is_suspect = any(one.kind in (FailureKind.CRASHED, FailureKind.DEADLINE) for one in attempts)
+    return replace(start, most=1) if start is not None and is_suspect else start
+
+
+def _next_rung(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
     full = [
         one for one in attempts if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None and not one.waited
     ]

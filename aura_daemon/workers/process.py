@@ -47,6 +47,13 @@ SLEPT_S: Final = 1.0
 NO_MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
 
 
+NOT_BEGUN: Final = Failure(
+    kind=FailureKind.INTERRUPTED,
+    message="the worker process ended while it ran another job, before it began this one",
+    mend="nothing is to be done: it is queued again, and this counts for no attempt",
+)
+
+
 class ProcessWorker:
     """One child process for one device; the first batch starts it, and the first batch after its death restarts it.
 
@@ -254,10 +261,12 @@ class ProcessWorker:
     def _fail(self, failure: Failure) -> None:
         """Reports the same failure for every job that has no outcome yet."""
         failure = after_suspension(failure) if self._has_slept else failure
+        begun = self._unfinished.keys() & self._placed.keys()
         for job_id in self._unfinished:
-            # A job that was not reached yet gets the conditions of the last placement.
-            tried = self._placed.get(job_id, next(reversed(self._placed.values()), None))
-            outcome = CANCELLED if job_id in self._cancelled else failure
+            tried = self._placed.get(job_id, None if begun else next(reversed(self._placed.values()), None))
+            # One that was handed over and not begun is not at fault, unless no other can be.
+            own = failure if job_id in begun or not begun else NOT_BEGUN
+            outcome = CANCELLED if job_id in self._cancelled else own
             self._reports.append(Finished(job_id=job_id, outcome=outcome, memory=NO_MEMORY, models=(), tried=tried))
         self._batch, self._unfinished, self._death = None, {}, None
 

@@ -779,6 +779,25 @@ def test_quick_pictures_are_handed_over_several_at_once_and_drawn_one_by_one(hou
     assert {batch.together for batch in worker.batches} == {1}
 
 
+def test_jobs_whose_worker_died_are_run_one_by_one_so_that_the_one_at_fault_takes_no_other_with_it(
+    house: House,
+) -> None:
+    for number in range(4):
+        house.drop(f"{number}.png", PNG + bytes([number]))
+    tries: Counter[str] = Counter()
+
+    def play(task: Task) -> Outcome:
+        tries[task.job_id] += 1
+        is_bad = task.image == PNG + b"\x02"
+        crashed = Failure(kind=FailureKind.CRASHED, message="it died")
+        return crashed if is_bad or tries[task.job_id] == 1 else make(task)
+
+    worker = ScriptedWorker(play)
+    summary = house.drain(worker, attempts=3)
+    assert (summary.done, summary.failed) == (3, 1)
+    assert [len(batch.tasks) for batch in worker.batches] == [4, 1, 1, 1, 1, 1]
+
+
 def test_a_model_that_is_not_allowed_is_refused_at_the_door(house: House) -> None:
     drawing_with(house, ["owner/ones"])
     house.drain(**OTHERS)

@@ -35,7 +35,7 @@ def full(rung: Rung, batch: int = 1, *, alone: bool = True, device: str = "cuda:
     ("attempts", "start"),
     [
         ([], TOP),
-        ([CRASHED], TOP),
+        ([CRASHED], Start(most=1)),  # a job that takes its worker with it takes no other
         ([KILLED_EARLY], TOP),
         ([full(Rung.RESIDENT, 4, alone=False)], Start(rung=Rung.RESIDENT, most=4, alone=True)),
         ([full(Rung.RESIDENT, 4)], Start(rung=Rung.RESIDENT, most=2, alone=True)),

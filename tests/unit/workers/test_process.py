@@ -189,12 +189,18 @@ def test_a_child_that_the_kernel_took_ran_out_of_memory(
     wait_for(worker, Placed)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
-    words = finished(worker, 2)
-    for word in words:
-        assert failure_of(word).kind is kind
-        assert "out-of-memory killer took the worker" in failure_of(word).message
-        assert word.tried is not None
-        assert word.tried.rung is (Rung.CPU if script == "placed" else Rung.RESIDENT)
+    word, other = finished(worker, 2)
+    assert failure_of(word).kind is kind
+    assert "out-of-memory killer took the worker" in failure_of(word).message
+    assert word.tried is not None
+    assert word.tried.rung is (Rung.CPU if script == "placed" else Rung.RESIDENT)
+    assert (failure_of(other).kind, other.tried) == (FailureKind.INTERRUPTED, None)  # it was not begun
+
+
+def test_where_no_job_was_begun_all_may_have_ended_the_child(light: Callable[..., ProcessWorker]) -> None:
+    worker = light()
+    worker.submit(batch_of("segfault", "fine"))
+    assert [failure_of(word).kind for word in finished(worker, 2)] == [FailureKind.CRASHED] * 2
 
 
 def test_a_child_without_a_sign_of_life_is_killed_at_its_deadline(worker: ProcessWorker, clock: Clock) -> None:
