@@ -59,7 +59,9 @@ class Captioning:
     def model(self, request: Request) -> ModelSettings | Failure:
         """The configured captioner, or the model that answers or compares; a request names none."""
         if isinstance(request, MatchRequest):
-            return self._settings.caption.matching or _none("no model compares pictures with texts here", MATCHING_MEND)
+            # There was one when the job came, or no part of it would ask for this: it waits until there is one again.
+            message, unavailable = "no model compares pictures with texts here", FailureKind.MODEL_UNAVAILABLE
+            return self._settings.caption.matching or Failure(kind=unavailable, message=message, mend=MATCHING_MEND)
         if not is_question(request):
             return self._settings.caption
         return self._settings.caption.answering or _none("no model answers questions about pictures here", ANSWERS_MEND)

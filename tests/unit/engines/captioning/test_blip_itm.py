@@ -69,11 +69,14 @@ def test_captions_and_comparisons_have_models_of_their_own_side_by_side(captione
     assert both.models == (str(captioner_folder), str(folder))
 
 
-def test_without_a_model_for_it_a_comparison_is_refused_with_the_key_to_set() -> None:
+def test_without_a_model_for_it_a_comparison_waits_and_tells_the_key_to_set() -> None:
     nobody, listener = session(Path("no/such-model"), None), Listener()
     failure = run_alone(nobody, MatchRequest(texts=TEXTS), png(drawing()), "", listener)
     assert isinstance(failure, Failure)
-    assert (failure.kind, failure.message) == (FailureKind.BAD_INPUT, "no model compares pictures with texts here")
+    assert (failure.kind, failure.message) == (
+        FailureKind.MODEL_UNAVAILABLE,
+        "no model compares pictures with texts here",
+    )
     assert "caption.matching_model" in failure.mend
     assert listener.loads == []
 
