@@ -19,7 +19,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import CaptionRequest, JobKind, text_of
+from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest, GridRequest, JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
@@ -75,7 +75,7 @@ class HistoryEntry:
     total_s: float | None
     """From its claim to the result; None where it failed."""
     text: str
-    """The prompt, or the caption; empty for a refused file."""
+    """The prompt, the caption, or what a sheet or set holds; empty for a refused file."""
     output: Path | None
     """The result; None where it failed."""
     sidecar: Path | None
@@ -153,15 +153,14 @@ class _History:
 
     def _of_job(self, job: Job) -> HistoryEntry:
         source, kind = self._journal.source(job.source_id), JobKind(job.kind)
-        request = job.request
-        text = text_of(request)
+        text = _words_of(job)
         ended_at = job.finished_at or 0.0
         if job.state is not JobState.DONE:
             report = failed_file(self._outbox, source, job).report
             return _entry(job.id, source, ended_at, kind=kind, failure=job.failure, sidecar=report, text=text)
         output = output_of(job, self._outbox, self._inbox)
         sidecar = sidecar_path_of(job, self._outbox)
-        if isinstance(request, CaptionRequest):
+        if isinstance(job.request, CaptionRequest):
             text = _caption_in(output) or text
         return _entry(
             job.id, source, ended_at, kind=kind, output=output, sidecar=sidecar, text=text, total_s=job.total_s
@@ -193,6 +192,22 @@ def _entry(
         is_there=os.path.lexists(output or sidecar),
         failure=failure,
     )
+
+
+def _words_of(job: Job) -> str:
+    """What tells people of a job."""
+    match job.request:
+        case DatasetRequest() as request:
+            return f"a set of {_pictures(len(job.waits_for) + len(request.kept))}"
+        case GridRequest() as request:
+            image = f" from {escaped(request.image)}" if request.image is not None else ""
+            return f"a sheet of {_pictures(len(request.cells))}{image}"
+        case _:
+            return job.words
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} pictures"
 
 
 def _caption_in(file: Path) -> str:

@@ -156,9 +156,12 @@ class Receiver:
             self.health.change()
 
     def _recall_images(self, source: Source) -> None:
-        """Looks again at the images that a source named: they are disposed of with it, or stay for its next try."""
+        """Looks again at the images that a source named: they are disposed of with it, or stay for its next try.
+
+        A source that was refused has named none in the journal: its images are jobs of their own now.
+        """
         now = time.monotonic()
-        for path in self.journal.named_by(source.id):
+        for path in {*self.journal.named_by(source.id), *self.pending.released(source.path)}:
             if self.pending.recall(path, now):
                 self.watcher.scan_soon()
 

@@ -46,7 +46,8 @@ class EndedParts:
         if produced is not None:
             if self.journal.is_awaited(job):
                 self.kept_parts.keep(job, produced)
-            times = replace(result.times, attempt_s=done[chosen.part].seconds)
+            waited_s = max(0.0, result.times.since_claim_s - sum(part.seconds for part in done))
+            times = replace(result.times, attempt_s=done[chosen.part].seconds, waited_s=waited_s)
             whole = completed(job.request, done, produced, last=result.produced)
             return replace(result, produced=replace(whole, parts=done), times=times)
         logger.warning("{}: what was kept of its parts has gone: it begins anew", job.id)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aura_daemon.errors import BrokenState
-from aura_daemon.jobs.requests import CaptionRequest, text_of
+from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.hook_events import HookEvent, HookKind
 from aura_daemon.journal.journal import Journal
@@ -87,7 +87,7 @@ def fit(value: str) -> bytes:
 def _of_job(job: Job | None) -> dict[str, str]:
     if job is None:
         return {"KIND": "file", "PROMPT": "", "DOCUMENT": ""}
-    return {"KIND": job.kind, "PROMPT": text_of(job.request), "DOCUMENT": "" if job.number is None else str(job.number)}
+    return {"KIND": job.kind, "PROMPT": job.words, "DOCUMENT": "" if job.number is None else str(job.number)}
 
 
 def _done(job: Job, variables: dict[str, str], delivery: Delivery) -> HookMessage:

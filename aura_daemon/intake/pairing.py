@@ -69,6 +69,8 @@ class Pairing:
         self._sets = sets
         self._named_by: dict[str, str] = {}
         """Image -> the job file in the inbox that names the image."""
+        self._names: dict[str, set[str]] = {}
+        """The same the other way round."""
 
     def missing_pictures(
         self, path: str, content: bytes, folders: Sequence[FolderDefaults] = ()
@@ -96,6 +98,15 @@ class Pairing:
         """A file is not in the inbox any more."""
         self._sets.forget(path)
 
+    def released(self, path: str) -> set[str]:
+        """The images that were held for a job file that has ended; none where another file lies there by now."""
+        if path not in self._names or self._is_waiting(path):
+            return set()
+        images = self._names.pop(path)
+        for image in images:
+            del self._named_by[image]
+        return images
+
     def owner(self, path: str, size_bytes: int, modified_ns: int) -> ImageOwner | None:
         """The job file to which this image belongs; None for an image that is a job of its own."""
         namers = self._journal.namers(path, size_bytes, modified_ns)
@@ -106,16 +117,32 @@ class Pairing:
         of_set = self._sets.job_of(path)
         waiting = self._named_by.get(path) or of_set
         if waiting is not None:
-            status = status_of(self._inbox / waiting)
-            if status is not None and not self._has_ended(waiting, status):
+            if self._is_waiting(waiting):
                 return ImageOwner(path=waiting, is_open=True, is_of_set=waiting == of_set)
-            self._named_by.pop(path, None)
+            self._let_go(path)
             self._sets.forget(waiting)
         if not namers:
             return None
         done = next((source for source in namers if self.outcomes.went_well(source, path)), None)
         owner = done or namers[-1]
         return ImageOwner(path=owner.path, is_open=False, has_failed=done is None, source_id=owner.id)
+
+    def _hold(self, image: str, path: str) -> None:
+        """Notes that the job file at `path` names an image."""
+        self._let_go(image)
+        self._named_by[image] = path
+        self._names.setdefault(path, set()).add(image)
+
+    def _let_go(self, image: str) -> None:
+        if (path := self._named_by.pop(image, None)) is not None:
+            self._names[path].discard(image)
+            if not self._names[path]:
+                del self._names[path]
+
+    def _is_waiting(self, path: str) -> bool:
+        """Whether a job file lies at `path` whose jobs are still to come or to end."""
+        status = status_of(self._inbox / path)
+        return status is not None and not self._has_ended(path, status)
 
     def _has_ended(self, path: str, status: os.stat_result) -> bool:
         """Whether the job file that lies at `path` was claimed and needs nothing more: sources may be kept in place."""
@@ -139,7 +166,7 @@ class Pairing:
                 return partial(self._absence, path, name)
             case FoundImage(is_waiting=True) as image:
                 if not self._image_lookup.is_companion_image(image.path):
-                    self._named_by[image.path] = path
+                    self._hold(image.path, path)
                 if not image.is_exact and unchanged_s < self._pair_wait_s:  # the exact one may be on its way
                     self._missing.setdefault(key, set()).add(path)
                     return lambda: f"{_named(path, name)}; else {file_names.escaped(image.path)} is meant"

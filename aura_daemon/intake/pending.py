@@ -164,6 +164,10 @@ class PendingFiles:
             self._settling.recall(path, now)
         return self._leave_no_longer(path)
 
+    def released(self, path: str) -> set[str]:
+        """The images that were held for a job file that has ended, whether it was refused or not."""
+        return self._triage.released(path)
+
     def forget(self, path: str) -> None:
         """The file is claimed or gone."""
         self._settling.forget(path)

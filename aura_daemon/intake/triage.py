@@ -133,6 +133,10 @@ class Triage:
         """The job files that wait for an image like this one."""
         return self._pairing.waiting_for(path)
 
+    def released(self, path: str) -> set[str]:
+        """The images that were held for a job file that has ended."""
+        return self._pairing.released(path)
+
     def gone(self, path: str) -> None:
         """Notes that a file is not there any more."""
         self._companions.gone(path)

@@ -37,16 +37,23 @@ def parse(content: bytes, *, file: str, catalogue: Catalogue | None = None) -> S
 
     Texts stand as they were drawn: nothing in them is expanded. Without a catalogue every name is allowed.
     """
+    document = document_in(content, file=file)
+    if isinstance(document, tuple):
+        return document
+    request = _request(document, catalogue)
+    return document if not isinstance(request, tuple) else tuple(replace(problem, file=file) for problem in request)
+
+
+def document_in(content: bytes, *, file: str) -> Sidecar | tuple[Problem, ...]:
+    """A sidecar of any kind, or why the bytes are none; whether its request may run again is not asked."""
     if len(content) > MOST_BYTES or sum(map(content.count, (b",", b"{", b"["))) > MOST_SIGNS:
         return (Problem(file=file, message=f"{_INCOMPLETE}: it holds too much"),)
     try:
-        document = Sidecar.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
+        return Sidecar.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         keyed = ((cut(".".join(map(str, fault["loc"]))), cut(fault["msg"].lower(), 200)) for fault in found)
         return capped([Problem(file=file, key=key, message=f"{_INCOMPLETE}: {text}") for key, text in keyed], file=file)
-    request = _request(document, catalogue)
-    return document if not isinstance(request, tuple) else tuple(replace(problem, file=file) for problem in request)
 
 
 def request_of(document: Sidecar) -> Request:

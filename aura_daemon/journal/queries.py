@@ -212,7 +212,7 @@ class JournalQueries:
         """The jobs that ended before a moment and an id of it, latest first.
 
         `likely`: leaves out jobs in whose columns this text certainly does not stand, nor, in the name of the result,
-        what is before its last dot. What a caption says is no column.
+        what is before its last dot. What a caption says is no column, nor how a sheet or set is called.
         """
         query = (
             "SELECT jobs.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
@@ -228,10 +228,10 @@ class JournalQueries:
             values.append(kind)
         if likely:
             query += (
-                " AND (jobs.kind = 'caption' OR jobs.id LIKE ? OR request LIKE ? OR jobs.failure LIKE ?"
-                " OR CAST(path AS TEXT) LIKE ? OR CAST(stem AS TEXT) LIKE ?)"
+                " AND (jobs.kind IN ('caption', 'grid', 'dataset') OR jobs.id LIKE ? OR request LIKE ? OR chain LIKE ?"
+                " OR jobs.failure LIKE ? OR CAST(path AS TEXT) LIKE ? OR CAST(stem AS TEXT) LIKE ?)"
             )
-            values += [f"%{likely}%"] * 4 + [f"%{likely.rpartition('.')[0] or likely}%"]
+            values += [f"%{likely}%"] * 5 + [f"%{likely.rpartition('.')[0] or likely}%"]
         query += " ORDER BY finished_at DESC, jobs.id DESC LIMIT ?"
         return self._jobs(query, *values, most)
 

@@ -20,7 +20,7 @@ from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.parts import Chain
 from aura_daemon.jobs.queueing import demand_of, model_named, queue_of
-from aura_daemon.jobs.requests import CaptionRequest, Request
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request, text_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import (
@@ -118,6 +118,14 @@ class Job:
     def runs(self) -> Request:
         """What runs next, or now: the whole, or one of several parts."""
         return self.chain.runs if self.chain is not None else self.request
+
+    @property
+    def words(self) -> str:
+        """The prompt that was drawn, with the caption in it once that is known; else as `text_of` the request."""
+        chain = self.chain
+        parts = (chain.runs, *(part.request for part in chain.done)) if chain is not None else ()
+        drawn = next((part for part in parts if isinstance(part, GenerateRequest)), self.request)
+        return text_of(drawn)
 
     @property
     def model(self) -> str:

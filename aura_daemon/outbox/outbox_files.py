@@ -151,7 +151,7 @@ class OutboxFiles:
             content = durable_files.read(place, most_bytes=1 << 20).content
         except (PermissionError, durable_files.NotARegularFile):  # a folder, or somebody else's file
             return None
-        document = from_sidecar.parse(content, file=place.name)
+        document = from_sidecar.document_in(content, file=place.name)
         return document if isinstance(document, Sidecar) else None
 
     def _path(self, job: Job, name: str) -> Path:

@@ -25,7 +25,7 @@ class JobTimes:
     """Seconds of a job that the daemon measured itself."""
 
     waited_s: float
-    """From the claim to the start of the attempt that worked."""
+    """From the claim to the start of the attempt that worked; of a job of several parts, without those parts."""
     since_claim_s: float
     """From the claim to the result."""
     attempt_s: float

@@ -77,6 +77,8 @@ def laid_out(
 def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: EngineSettings) -> Image.Image:
     """The sheet; a cell without a picture says "failed"."""
     read = [_read(content, settings) for content in pictures]
+    if request.image is not None:
+        read[0] = _as_large_as(read[0], read[1:])
     rows = -(-len(read) // request.columns)
     cell_px = _cell_size(read, request.columns, rows)
     letters_px = max(LEAST_LETTERS_PX, min(cell_px) * LETTERS)
@@ -117,6 +119,16 @@ def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: 
 def _read(content: bytes | None, settings: EngineSettings) -> Image.Image | None:
     picture = read_picture(content, "", settings) if content is not None else None
     return picture.image if isinstance(picture, ReadPicture) else None
+
+
+def _as_large_as(first: Image.Image | None, others: Sequence[Image.Image | None]) -> Image.Image | None:
+    """The image before the pictures in their size, so that a photo leaves them as large as they were drawn."""
+    sizes = [picture.size for picture in others if picture is not None]
+    if first is None or not sizes:
+        return first
+    fitted = first.copy()
+    fitted.thumbnail((max(width for width, _ in sizes), max(height for _, height in sizes)), Image.Resampling.LANCZOS)
+    return fitted
 
 
 def _cell_size(pictures: Sequence[Image.Image | None], columns: int, rows: int) -> tuple[int, int]:

@@ -77,7 +77,7 @@ class TimingRecord(Record):
     """Seconds, on a monotonic clock."""
 
     settled: float = Field(description="from first sight to the claim")
-    waited: float = Field(description="from the claim to the start of the attempt that worked")
+    waited: float = Field(description="from the claim to the start of the attempt that worked, without any parts")
     loaded: float = Field(description="loading the model; 0 where it was loaded")
     encoded: float
     denoised: float

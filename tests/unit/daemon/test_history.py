@@ -16,7 +16,7 @@ from aura_daemon.jobs.requests import (
 )
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
-from tests.support.house import PNG, House, fail, is_caption, make
+from tests.support.house import PNG, House, fail, is_caption, make, sha256
 
 
 @pytest.fixture
@@ -71,6 +71,30 @@ def test_the_text_of_a_caption_is_searched_and_told(lived_in: House) -> None:
     assert found(lived_in, text=photo.text) == ["photo.png"]
     (lived_in.outbox / "photo.txt").unlink()
     assert (entry_of(lived_in, "photo.png").text, entry_of(lived_in, "photo.png").is_there) == ("", False)
+
+
+def test_a_prompt_is_told_and_found_with_the_caption_that_was_drawn(house: House) -> None:
+    house.drop("photo.png", PNG)
+    house.drop("art.yaml", b"prompt: oil painting of {caption}\nimage: photo.png\n")
+    house.drain()
+    entry = entry_of(house, "art.yaml")
+    assert entry.text == f"oil painting of an image of {sha256(PNG)}"
+    assert found(house, text="painting of an image") == ["art.yaml"]
+    assert found(house, text="{caption}") == []
+
+
+def test_sheets_and_sets_are_told_by_what_they_hold(house: House) -> None:
+    house.drop("plot.yaml", b"prompt: x\ncount: 2\ngrid: true\n")
+    house.drop("photo.png", PNG)
+    house.drop("echo.yaml", b"task: reflect\nrounds: 2\nimage: photo.png\n")
+    house.drain()
+    house.drop("set/a.png", PNG)
+    house.drop("set/all.yaml", b'images: "**"\n')
+    house.drain()
+    entries = history(house.settings(), most=100)
+    told = {entry.text for entry in entries if entry.kind in (JobKind.GRID, JobKind.DATASET)}
+    assert told == {"a sheet of 2 pictures", "a sheet of 2 pictures from photo.png", "a set of 1 picture"}
+    assert found(house, text="set of 1 picture") == ["set/all.yaml"]
 
 
 def test_a_time_splits_what_came_before_from_what_came_after(lived_in: House) -> None:

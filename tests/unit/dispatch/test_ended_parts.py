@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.chains.next_part import chain_of
+from aura_daemon.chains.next_part import chain_of, next_part
+from aura_daemon.dispatch.ended_parts import EndedParts
 from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.request_json import request_to_dict
+from aura_daemon.outbox.result_document import JobTimes, Unpublished
 from tests.support.house import PNG, Door, House, make
 from tests.support.scripted_worker import ScriptedWorker
 
@@ -139,3 +142,24 @@ def test_the_same_parts_of_several_jobs_run_together(house: House, described: st
     worker = ScriptedWorker(make)
     house.drain(worker)
     assert [len(batch.tasks) for batch in worker.batches] == [2, 1]
+
+
+@pytest.mark.parametrize(("since_claim_s", "waited_s"), [(10.0, 5.0), (4.9, 0.0)])
+def test_no_part_of_a_job_counts_as_waiting(
+    house: House, described: str, since_claim_s: float, waited_s: float
+) -> None:
+    door = Door(house)
+    job = door.journal.job(described)
+    caption = JobPart(request=job.runs, model="m", model_sha256="", device="cpu", rung="cpu", seconds=3.0, text="a cat")
+    chain = next_part(job.request, (caption,))
+    assert isinstance(chain, Chain)
+    produced = make(Task(job_id=job.id, request=chain.runs))
+    assert isinstance(produced, Produced)
+    times = JobTimes(waited_s=since_claim_s - 2.0, since_claim_s=since_claim_s, attempt_s=2.0)
+    result = Unpublished(
+        job=replace(job, chain=chain), source=door.journal.source(job.source_id), produced=produced, times=times
+    )
+    whole = EndedParts(journal=door.journal, kept_parts=door.kept_parts).deliverable(result)
+    assert whole is not None
+    assert whole.times == replace(times, waited_s=waited_s)
+    door.close()

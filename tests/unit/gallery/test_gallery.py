@@ -163,6 +163,23 @@ def test_what_was_deleted_is_made_again_from_journal_and_sidecars(house: House, 
     assert index_of(house).count('<li class="tile') == index.count('<li class="tile')
 
 
+def test_what_is_known_of_sheets_and_sets_outlives_the_daemon(house: House) -> None:
+    house.drop("plot.yaml", b"prompt: x\ncount: 2\ngrid: true\n")
+    house.drain(pictured, gallery=SMALL)
+    house.drop("set/a.png", PNG)
+    house.drop("set/all.yaml", b'images: "**"\n')
+    house.drain(pictured, gallery=SMALL)
+    index = index_of(house)
+    assert "A set of" in index
+    assert "plot-grid.json" in index
+    (house.outbox / "index.html").unlink()
+    clock = Hand()
+    with opened(house, clock) as gallery:
+        work_off(gallery, clock)
+    tiles = re.compile(r'<li class="tile.*?</li>', re.DOTALL)
+    assert tiles.findall(index_of(house)) == tiles.findall(index)
+
+
 def test_killed_before_anything_was_written_the_next_daemon_catches_up(house: House) -> None:
     drop_many(house, 25)
     house.drain(pictured, gallery={"outbox": False})  # as if every write of the gallery had been lost

@@ -23,7 +23,7 @@ from aura_daemon.hooks.programs import missing_programs
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
-from tests.support.house import PNG, House, fail, is_caption, make
+from tests.support.house import PNG, House, fail, is_caption, make, sha256
 from tests.support.unguarded import extensions_in
 
 TELL = """
@@ -85,6 +85,14 @@ def test_a_job_that_is_done_is_told_with_its_outputs_and_its_sidecar(house: Hous
     assert told["SIDECAR"] == str(house.outbox / "sub" / "cat.json")
     assert Sidecar.model_validate_json(content).to_json() == (house.outbox / "sub" / "cat.json").read_bytes()
     assert outcomes(house) == {"done": ["ok"]}
+
+
+def test_a_prompt_is_told_with_the_caption_that_was_drawn(house: House, teller: Teller) -> None:
+    house.drop("photo.png", PNG)
+    house.drop("art.yaml", b"prompt: oil painting of {caption}\nimage: photo.png\n")
+    house.drain(hooks={"on_done": teller.command})
+    ((told, _),) = teller.told()
+    assert told["PROMPT"] == f"oil painting of an image of {sha256(PNG)}"
 
 
 def test_what_failed_is_told_with_reason_mend_and_report_and_so_is_a_refused_file(house: House, teller: Teller) -> None:

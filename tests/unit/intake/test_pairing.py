@@ -98,6 +98,37 @@ def test_of_several_images_that_are_called_like_it_none_is_guessed(house: House)
 # -- waiting -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_the_image_of_a_refused_file_is_released_once_that_file_has_ended(house: House, keeps: bool) -> None:
+    door = Door(house, keeps=keeps)
+    house.drop("beach.png", PNG)
+    house.drop("job.yaml", b"prompt: x\nimage: beach.png\nseed: 1-101\ngrid: true\n")
+    assert isinstance(judge(door, "job.yaml"), ReadyToClaim)
+    assert isinstance(held := judge(door, "beach.png"), Wait)
+    assert held.waits_for is WaitsFor.OTHER_JOBS
+    assert door.judging.released("job.yaml") == set()
+    source, jobs = admit(door, "job.yaml")
+    assert jobs == ()
+    door.disposal().dispose(source)
+    assert door.judging.released("job.yaml") == {"beach.png"}
+    assert door.judging.released("job.yaml") == set()
+    assert isinstance(judge(door, "beach.png"), ReadyToClaim)
+    door.close()
+
+
+def test_an_image_that_another_file_names_by_now_stays_with_that(door: Door) -> None:
+    door.house.drop("beach.png", PNG)
+    for job in ("one.yaml", "two.yaml"):
+        door.house.drop(job, CAPTION)
+        judge(door, job)
+    (door.house.inbox / "one.yaml").unlink()
+    assert door.judging.released("one.yaml") == set()
+    assert isinstance(judge(door, "beach.png"), Wait)
+    (door.house.inbox / "two.yaml").unlink()
+    assert isinstance(judge(door, "beach.png"), ReadyToClaim)
+    assert door.judging.released("two.yaml") == set()
+
+
 def test_an_image_that_is_still_written_is_waited_for(door: Door) -> None:
     door.house.drop("job.yaml", CAPTION)
     with (door.house.inbox / "beach.png").open("wb") as writer:

@@ -400,6 +400,30 @@ def test_what_is_known_to_be_published_needs_no_second_run(door: Door, cut: Any)
     assert total_s == door.house.sidecar("cat.json")["timing_s"]["total"]
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(b"prompt: x\ncount: 2\ngrid: true\n", "plot-grid.json"), (b'images: "**"\n', "plot/metadata.json")],
+)
+def test_a_sheet_or_set_that_is_known_to_be_published_needs_no_second_run(
+    door: Door, cut: Any, content: bytes, name: str
+) -> None:
+    door.house.drop("a.png", PNG)
+    door.house.drop("plot.yaml", content)
+    source = door.claims.claim("plot.yaml", SourceKind.JOB_FILE, settled_s=2.0)
+    assert source is not None
+    job = door.journal.start(door.intake.admit(source)[-1])
+    produced = make(Task(job_id=job.id, request=job.request))
+    assert isinstance(produced, Produced)
+    cut(1, after=True)
+    with pytest.raises(PowerCut):
+        door.outbox.deliver(job, door.journal.source(source.id), produced, CLOCKED)
+    job = door.journal.job(job.id)
+    assert door.outbox.published(job) == door.house.sidecar(name)["timing_s"]["total"]
+    found = door.outbox.sidecar_of(job)
+    assert found is not None
+    assert found[0] == door.house.outbox / name
+
+
 def test_a_payload_whose_job_fails_in_the_end_is_taken_back(door: Door, cut: Any) -> None:
     source, job = running(door)
     cut(1, after=False)

@@ -36,6 +36,18 @@ def test_pictures_lie_row_by_row_with_gaps_between() -> None:
     assert sheet.getpixel((sheet.width - 5, sheet.height - 5)) == PAPER
 
 
+def test_a_photo_before_the_pictures_takes_no_more_room_than_they_do() -> None:
+    request = GridRequest(cells=("1", "2"), columns=3, image="photo.jpg")
+    pictures = [flat(COLOURS[0], (4000, 3000)), flat(COLOURS[1], (64, 32)), flat(COLOURS[2], (32, 64))]
+    sheet = draw_grid(request, pictures, EngineSettings())
+    assert sheet.size == (3 * 64 + 2 * GAP_PX, 64)
+    assert [sheet.getpixel((index * (64 + GAP_PX) + 32, 32)) for index in range(3)] == COLOURS[:3]
+    assert sheet.getpixel((32, 4)) == PAPER
+    lone = draw_grid(request, [flat(COLOURS[0]), None, None], EngineSettings())
+    assert lone.size == (3 * 128 + 2 * GAP_PX, 128)
+    assert draw_grid(request, [None, *pictures[1:]], EngineSettings()).size == sheet.size
+
+
 def test_labels_stand_above_the_columns_and_left_of_the_rows() -> None:
     plain = drawn(4, 2)
     sheet = drawn(4, 2, column_labels=("steps 10", "steps 20"), row_labels=("euler", "ddim"))
