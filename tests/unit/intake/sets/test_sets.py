@@ -15,7 +15,7 @@ from aura_daemon.intake.sets import expanding
 from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobfile.keys import image_patterns
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest
+from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest, GenerateRequest
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.tasks import Task
@@ -101,6 +101,42 @@ def test_a_picture_that_fails_is_in_no_others_way_and_can_be_tried_alone(house: 
     house.drop("again.yaml", text)
     assert house.drain(play).done == 1
     assert "again.txt" in house.results()
+
+
+@pytest.mark.parametrize("image", ["start.png", "set/a.png"])
+def test_a_start_image_stays_whose_drawing_failed_beside_a_set(house: House, image: str) -> None:
+    dropped(house, "set/a.png", "set/b.png", "start.png")
+    house.drop("mixed.yaml", f"prompt: a cat\nimage: {image}\nstrength: 0.5\n---\nimages: set\n".encode())
+
+    def drawing_fails(task: Task) -> Outcome:
+        is_drawn = isinstance(task.request, GenerateRequest)
+        return fail(FailureKind.UNEXPECTED)(task) if is_drawn else play(task)
+
+    assert house.drain(drawing_fails, sources="delete").failed == 1
+    house.drain(drawing_fails, sources="delete")
+    assert image in house.waiting()
+    assert "set/b.png" not in house.waiting()
+
+
+@pytest.mark.parametrize("image", ["start.png", "set/a.png"])
+def test_a_start_image_goes_whose_drawing_is_done_beside_a_set(house: House, image: str) -> None:
+    dropped(house, "set/a.png", "start.png")
+    house.drop("mixed.yaml", f"prompt: a cat\nimage: {image}\nstrength: 0.5\n---\nimages: set\n".encode())
+    assert house.drain(play, sources="delete").failed == 0
+    assert image not in house.waiting()
+
+
+def test_the_pictures_of_a_set_that_cannot_be_put_together_stay_where_they_are(house: House) -> None:
+    dropped(house, "set/a.png")
+    house.drop("cats.yaml", JOB)
+
+    def joining_fails(task: Task) -> Outcome:
+        is_joined = isinstance(task.request, DatasetRequest)
+        return fail(FailureKind.UNEXPECTED)(task) if is_joined else play(task)
+
+    assert house.drain(joining_fails, sources="delete").failed == 1
+    assert house.waiting() == ["set/a.png"]
+    assert "cats/a.txt" in house.results()
 
 
 def test_of_a_large_set_why_tells_numbers_and_what_failed(house: House) -> None:
