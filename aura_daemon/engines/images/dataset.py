@@ -20,7 +20,9 @@ from PIL import Image, ImageOps
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.contact_sheet import PAPER
+from aura_daemon.engines.images.damage import BROKEN
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
+from aura_daemon.engines.images.decoders import BOMBED
 from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.reporter import Reporter
@@ -155,18 +157,22 @@ def _warnings(made: ResolvedDataset) -> tuple[str, ...]:
 def _looked_at(
     picture: SetPicture, settings: EngineSettings, *, side_px: int, quality: int
 ) -> tuple[SetRow, _Look | None]:
-    """A picture with its thumbnail; one that cannot be read has none, and is compared with none."""
+    """A picture with its thumbnail; one that cannot be read has none, and is compared with none.
+
+    A caption was made of it, or lies beside it: whatever a decoder says here is in no other picture's way.
+    """
     try:
         below = Path(picture.below) if picture.below else None
         content = durable_files.read(Path(picture.place), below=below).content
         image, size = _opened(content, settings, side_px)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, _Unreadable):
+        small = image.copy()
+        small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
+        file = BytesIO()
+        small.save(file, "WEBP", quality=quality, method=2)
+        row = SetRow(picture=picture, width=size[0], height=size[1], thumbnail=file.getvalue())
+        return row, _look(image)
+    except (*BROKEN, *BOMBED, _Unreadable):
         return SetRow(picture=picture), None
-    small = image.copy()
-    small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
-    file = BytesIO()
-    small.save(file, "WEBP", quality=quality, method=2)
-    return SetRow(picture=picture, width=size[0], height=size[1], thumbnail=file.getvalue()), _look(image)
 
 
 class _Unreadable(Exception):

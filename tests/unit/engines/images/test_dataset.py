@@ -175,3 +175,20 @@ def test_no_link_leads_to_a_picture_elsewhere(tmp_path: Path) -> None:
     outcome = run([astray])
     assert isinstance(outcome, Produced)
     assert b"data:image" not in outcome.payloads[2].content
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("at", "byte"), [(17, 0), (19, 5), (43, 1)], ids=["struct.error", "attribute", "type"])
+def test_a_picture_with_damaged_exif_is_in_no_others_way(tmp_path: Path, at: int, byte: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x011A] = 6, "Canon", (300, 1)
+    exif[0x8769] = {0x829A: (1, 125), 0x9003: "2026:01:01 00:00:00"}
+    content = BytesIO()
+    photo("red").save(content, "JPEG", exif=exif)
+    damaged = bytearray(content.getvalue())
+    damaged[damaged.index(b"Exif\0\0") + at] = byte
+    pictures = [in_set(tmp_path, "a.jpg", bytes(damaged)), in_set(tmp_path, "b.png", encoded(photo("blue"), "PNG"))]
+    outcome = run(pictures)
+    assert isinstance(outcome, Produced)
+    rows = list(csv.DictReader(StringIO(outcome.payloads[1].content.decode())))
+    assert [(row["state"], row["width"]) for row in rows] == [("captioned", ""), ("captioned", "400")]
