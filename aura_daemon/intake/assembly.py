@@ -68,7 +68,7 @@ def assemble_intake(
             journal,
             catalogue,
             judging.subjects,
-            SetExpander(settings, judging.claims, judging.sets, journal),
+            SetExpander(settings, judging.claims, input_images, judging.sets, journal),
             judging.outcomes,
         ),
     )

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from aura_daemon.jobs.parts import kept_name
 from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.records import Job
 from aura_daemon.journal.request_json import ANY, adapter
@@ -61,7 +62,7 @@ class KeptParts:
             self._place(job, part).unlink(missing_ok=True)
 
     def _place(self, job: Job, part: int) -> Path:
-        return self._folder / f"{job.id}.part{part}"
+        return self._folder / kept_name(job.id, part)
 
 
 def _parts_of(job: Job) -> int:

@@ -18,12 +18,13 @@ from aura_daemon.formats.datasets.names import STEM
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.input_images import NotTaken
+from aura_daemon.intake.input_images import InputImages, NotTaken
 from aura_daemon.intake.sets.finding import FoundSet, SetFinder
 from aura_daemon.jobfile.keys.image_patterns import MOST_PICTURES, PatternsBelow
 from aura_daemon.jobfile.parser import ParsedJob, documents_of
 from aura_daemon.jobfile.validation import JobSpec
 from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.parts import kept_name
 from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import NamedImage, Source, in_64_bits
@@ -56,9 +57,12 @@ class ExpandedSet:
 class SetExpander:
     """Expands the sets of one inbox."""
 
-    def __init__(self, settings: Settings, claims: Claims, finder: SetFinder, journal: Journal) -> None:
+    def __init__(
+        self, settings: Settings, claims: Claims, inputs: InputImages, finder: SetFinder, journal: Journal
+    ) -> None:
         self._settings = settings
         self._claims = claims
+        self._inputs = inputs
         self._finder = finder
         self._journal = journal
         self._withdrawn: list[Source] = []
@@ -154,8 +158,15 @@ class SetExpander:
             if not self._claims.is_copy(file):
                 self._claims.put_back(file, image.path)
         except OSError as error:
-            logger.warning("{} cannot be put back: {}", file_names.escaped(image.path), error.strerror)
-            return
+            # A crash, or a journal that took no writes, came between the file and the withdrawal.
+            is_back = isinstance(error, FileNotFoundError) and durable_files.exists(self._claims.inbox / image.path)
+            if not is_back:
+                logger.warning("{} cannot be put back: {}", file_names.escaped(image.path), error.strerror)
+                return
+        for job in self._journal.jobs_of(image.id):  # which nobody knows once it is withdrawn
+            self._inputs.forget(job)
+            for part in range(len(job.chain.done) + 1) if job.chain is not None else ():
+                (self._claims.inputs / kept_name(job.id, part)).unlink(missing_ok=True)
         self._journal.withdraw(image.id)
         self._withdrawn.append(image)
         logger.info("{} belongs to a set that has come: its own job is withdrawn", image.id)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aura_daemon.config.settings import CaptionConfig
 from aura_daemon.daemon.explain import explain
+from aura_daemon.dispatch.ended_parts import EndedParts
 from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.intake.sets import expanding
 from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobfile.keys import image_patterns
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest, GenerateRequest
-from aura_daemon.jobs.results import FailureKind, Outcome
+from aura_daemon.jobs.results import CaptionCandidate, FailureKind, Outcome, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.outbox.result_document import JobTimes, Unpublished
 from aura_daemon.watch.decisions import Leave, Wait
 from tests.support.house import PNG, Door, House, fail, make, sha256
 from tests.support.steps import admit, claim, judge
@@ -306,6 +310,45 @@ def test_pictures_that_were_claimed_by_themselves_just_before_are_taken_into_the
     contents = [door.inputs.of(job, source).image for job in jobs[:-1]]
     assert [content.content for content in contents if content is not None] == [picture(0), picture(1)]
     assert door.journal.job(running.id).state is JobState.RUNNING
+
+
+def test_a_picture_that_was_put_back_before_a_crash_has_no_job_of_its_own(door: Door) -> None:
+    dropped(door.house, "set/a.png", "set/gone.png")
+    images = [claim(door, f"set/{name}.png", SourceKind.IMAGE) for name in ("a", "gone")]
+    for image in images:
+        door.intake.admit(image)
+    door.claims.put_back(door.claims.file_of(images[0]), "set/a.png")
+    door.claims.file_of(images[1]).unlink()
+    door.house.drop("job.yaml", JOB)
+    (door.house.inbox / "set/other.png").write_bytes(PNG)
+    admit(door, "job.yaml")
+    assert [image.id for image in door.intake.withdrawn()] == [images[0].id]
+    assert door.journal.jobs_of(images[0].id) == []
+    assert len(door.journal.jobs_of(images[1].id)) == 1  # which fails, and says that its file has gone
+
+
+def test_what_is_kept_for_the_job_of_a_picture_goes_with_it(house: House) -> None:
+    door = Door(house, caption=CaptionConfig(matching_model="blip-itm-base"))
+    try:
+        house.drop("set/_defaults.yaml", b"candidates: 3\n")
+        dropped(house, "set/a.png")
+        source = claim(door, "set/a.png", SourceKind.IMAGE)
+        (job,) = door.intake.admit(source)
+        made = make(Task(job_id=job.id, request=job.runs, image=PNG))
+        assert isinstance(made, Produced)
+        told = tuple(CaptionCandidate(text=text, score=-1.0) for text in ("a cat", "a dog"))
+        times = JobTimes(waited_s=0, since_claim_s=0, attempt_s=0)
+        parts = EndedParts(journal=door.journal, kept_parts=door.kept_parts)
+        produced = replace(made, candidates=told)
+        job = door.journal.start(job)
+        assert parts.deliverable(Unpublished(job=job, source=source, produced=produced, times=times)) is None
+        assert f"{job.id}.part0" in house.temporary()
+        house.drop("job.yaml", JOB)
+        admit(door, "job.yaml")
+        assert len(door.intake.withdrawn()) == 1
+        assert not [name for name in house.temporary() if ".part" in name]
+    finally:
+        door.close()
 
 
 @pytest.mark.parametrize(
