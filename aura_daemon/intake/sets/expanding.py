@@ -120,16 +120,18 @@ class SetExpander:
         assert isinstance(request, CaptionRequest)
         keys = _keys_of(parsed)
         before = to_yaml(keys) if keys else ""
+        taken: set[tuple[str, str]] = set()
         for path in paths:
             below = PurePosixPath(path).relative_to(base) if base else PurePosixPath(path)
             own = replace(request, image=path, picture=path if path in waiting else "", of_set=True)
             text = f"{before}{to_yaml({'image': _encodable(path)})}".encode()
             inner = file_names.portable_folder("" if str(below.parent) == "." else f"x/{below.parent}")[2:]
+            place = f"{folder}/{inner}" if inner else folder
             yield SetMember(
                 spec=replace(spec, request=own, images=()),
                 parsed=replace(parsed, text=text),
-                folder=f"{folder}/{inner}" if inner else folder,
-                stem=_stem(below.stem),
+                folder=place,
+                stem=_free_stem(place, _stem(below.stem), taken),
             )
 
     def _folder(self, source: Source, others: Collection[str]) -> str:
@@ -196,6 +198,16 @@ def _stem(stem: str) -> str:
     """The stem of a picture's result, which is not that of the files of the set."""
     fit = file_names.portable(file_names.output_stem(stem, None))
     return f"{fit}_" if fit.casefold().partition(".")[0] == STEM else fit
+
+
+def _free_stem(folder: str, stem: str, taken: set[tuple[str, str]]) -> str:
+    """A stem that no earlier picture of the set has in its folder (`a.jpg`, `a.png`), and takes it."""
+    for candidate in file_names.candidates(stem):
+        key = (file_names.collision_key(folder), file_names.collision_key(candidate))
+        if key not in taken:
+            taken.add(key)
+            return candidate
+    raise AssertionError("candidates never end")
 
 
 def _encodable(path: str) -> str:

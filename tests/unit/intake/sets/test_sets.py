@@ -85,6 +85,20 @@ def test_another_set_of_that_name_gets_another_folder(house: House) -> None:
     assert lines(house.outbox / "cats.r2/metadata.jsonl")[0]["file_name"] == "metadata_.png"
 
 
+@pytest.mark.parametrize("existing", ["keep", "overwrite"])
+def test_pictures_that_differ_by_their_extensions_have_results_of_their_own(house: House, existing: str) -> None:
+    for again in range(2):
+        dropped(house, *(f"set/{number:03}.png" for number in range(31)), "set/a.jpg", "set/a.png")
+        house.drop("cats.yaml", JOB + b"#" * again)
+        assert house.drain(play, existing=existing, redelivery="run").done == 34
+        folder = "cats.r2" if again and existing == "keep" else "cats"
+        of_a = [name for name in house.results() if name.startswith(f"{folder}/a.")]
+        names = ("a.jpg", "a.json", "a.r2.json", "a.r2.png", "a.r2.txt", "a.txt")
+        assert of_a == [f"{folder}/{name}" for name in names]
+        rows = {row["file_name"]: row["text"] for row in lines(house.outbox / folder / "metadata.jsonl")}
+        assert (rows["a.jpg"], rows["a.r2.png"]) == (text_of(picture(31)), text_of(picture(32)))
+
+
 def test_a_picture_that_fails_is_in_no_others_way_and_can_be_tried_alone(house: House) -> None:
     dropped(house, "set/a.png", "set/b.png")
     house.drop("cats.yaml", b"images: set\ncaption: {trigger_word: sks}\n")
