@@ -211,9 +211,7 @@ class Admission:
             if isinstance(spec, RegenerateSpec):
                 path, picture = source.path, content
                 if source.kind is not SourceKind.IMAGE:
-                    path, picture, notes = self._input_images.read(
-                        source, spec.request.image, most_bytes=self._settings.limits.image_bytes
-                    )
+                    path, picture, notes = self._input_images.read(source, spec.request.image)
                     named += notes
                 spec = from_picture.made_again(spec, picture, file=file_names.escaped(path))
             if isinstance(spec, tuple):

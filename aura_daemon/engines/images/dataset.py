@@ -37,6 +37,7 @@ from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKi
 from aura_daemon.jobs.tasks import PictureState, SetPicture, Task
 from aura_daemon.system import durable_files
 from aura_daemon.system.library_versions import versions
+from aura_daemon.system.permissions import is_others_link
 
 MOST_TOLD: Final = 100
 """Failures, and groups of pictures that look alike, in the sidecar."""
@@ -159,11 +160,17 @@ def _looked_at(
 ) -> tuple[SetRow, _Look | None]:
     """A picture with its thumbnail; one that cannot be read has none, and is compared with none.
 
-    A caption was made of it, or lies beside it: whatever a decoder says here is in no other picture's way.
+    A caption was made of it, or lies beside it: whatever a decoder says here is in no other picture's way. What was
+    refused is not shown, nor what is not meant to be read here.
     """
+    if picture.state is PictureState.FAILED:
+        return SetRow(picture=picture), None
     try:
         below = Path(picture.below) if picture.below else None
-        content = durable_files.read(Path(picture.place), below=below).content
+        read = durable_files.read(Path(picture.place), most_bytes=settings.max_image_bytes + 1, below=below)
+        content = read.content
+        if len(content) > settings.max_image_bytes or (below is not None and is_others_link(read.status, below)):
+            raise _Unreadable
         image, size = _opened(content, settings, side_px)
         small = image.copy()
         small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
@@ -176,7 +183,7 @@ def _looked_at(
 
 
 class _Unreadable(Exception):
-    """A picture that is none."""
+    """A picture that is none, or is not to be looked at."""
 
 
 def _opened(content: bytes, settings: EngineSettings, side_px: int) -> tuple[Image.Image, tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO, StringIO
@@ -164,6 +165,36 @@ def test_the_gallery_shows_the_first_pictures_of_a_set(tmp_path: Path, pictures:
     outcome = listener.results["job"].outcome
     assert isinstance(outcome, Produced)
     assert Image.open(BytesIO(outcome.thumbnail)).size == size
+
+
+def test_what_was_refused_is_not_shown(tmp_path: Path) -> None:
+    content = encoded(photo("red"), "PNG")
+    shown = in_set(tmp_path, "a.png", content)
+    refused = in_set(tmp_path, "b.png", content, state=PictureState.FAILED, reason="it is somebody else's")
+    outcome = run([shown, refused])
+    assert isinstance(outcome, Produced)
+    assert outcome.payloads[2].content.count(b"data:image") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_hard_link_to_a_picture_of_somebody_else_is_not_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(encoded(photo("red"), "PNG"))
+    os.chown(secret, 4242, 4242)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    os.link(secret, inbox / "k.png")
+    outcome = run([replace(in_set(inbox, "k.png", None, state=PictureState.KEPT), below=str(inbox))], BESIDE)
+    assert isinstance(outcome, Produced)
+    assert b"data:image" not in outcome.payloads[2].content
+
+
+def test_a_picture_that_has_become_too_large_is_not_read(tmp_path: Path) -> None:
+    large = in_set(tmp_path, "a.png", encoded(photo("red"), "PNG"))
+    os.truncate(large.place, EngineSettings().max_image_bytes + 2)
+    outcome = run([large])
+    assert isinstance(outcome, Produced)
+    assert b"data:image" not in outcome.payloads[2].content
 
 
 def test_no_link_leads_to_a_picture_elsewhere(tmp_path: Path) -> None:

@@ -394,6 +394,29 @@ def test_a_picture_is_read_where_it_lies_and_nothing_else_in_its_place(
         door.close()
 
 
+def test_a_picture_that_is_too_large_is_refused_by_itself(house: House) -> None:
+    dropped(house, "set/a.png", "set/large.png")
+    os.truncate(house.inbox / "set/large.png", 3_000_000_000)
+    house.drop("cats.yaml", JOB)
+    assert house.drain(play, limits={"image_bytes": 1000}).failed == 1
+    (report,) = [name for name in house.failed() if name.endswith(".json")]
+    told = json.loads((house.outbox / "failed" / report).read_text())
+    assert (told["kind"], told["reason"]) == ("bad_input", "set/large.png is larger than 1,000 bytes")
+    assert [row["file_name"] for row in lines(house.outbox / "cats/metadata.jsonl")] == ["a.png"]
+
+
+def test_an_image_that_a_job_names_and_that_is_too_large_is_not_copied(door: Door) -> None:
+    dropped(door.house, "start.png")
+    os.truncate(door.house.inbox / "start.png", 3_000_000_000)
+    door.house.drop("job.yaml", b"prompt: a cat\nimage: start.png\nstrength: 0.5\n")
+    source, jobs = admit(door, "job.yaml")
+    assert jobs == ()
+    assert source.failure is not None
+    assert source.failure.message == "start.png is larger than 1,000,000 bytes"
+    assert door.house.waiting() == ["start.png"]
+    assert door.house.temporary() == [f"{source.id}/job.yaml"]
+
+
 def test_ids_of_a_large_set_sort_as_its_pictures_do(door: Door) -> None:
     dropped(door.house, *(f"set/{number:04}.png" for number in range(1001)))
     door.house.drop("job.yaml", JOB)
