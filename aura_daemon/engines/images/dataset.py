@@ -7,10 +7,12 @@ about the same: one may be smaller, compressed again, or a little brighter.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +43,9 @@ from aura_daemon.system.permissions import is_others_link
 
 MOST_TOLD: Final = 100
 """Failures, and groups of pictures that look alike, in the sidecar."""
+
+MOST_TOLD_BYTES: Final = 200_000
+"""Of either, in JSON: a sidecar of more than 1 MiB would not be taken for one. The table and the page hold all."""
 
 HASH_PX: Final = 16
 """The differences that are compared lie on a square of so many."""
@@ -137,6 +142,7 @@ def _mosaic(rows: Sequence[SetRow], *, wanted: bool) -> bytes:
 def _resolved(request: DatasetRequest, rows: Sequence[SetRow]) -> ResolvedDataset:
     failed = [row.picture for row in rows if row.picture.state is PictureState.FAILED]
     groups = [tuple(escaped(row.picture.file_name) for row in group[:MOST_TOLD]) for group in alike(rows)]
+    left_out = tuple(LeftOutPicture(image=escaped(one.image), reason=one.reason) for one in failed[:MOST_TOLD])
     return ResolvedDataset(
         images=request.images,
         base=escaped(request.base),
@@ -144,9 +150,15 @@ def _resolved(request: DatasetRequest, rows: Sequence[SetRow]) -> ResolvedDatase
         captioned=count(rows, PictureState.CAPTIONED),
         kept=count(rows, PictureState.KEPT),
         failed=len(failed),
-        left_out=tuple(LeftOutPicture(image=escaped(one.image), reason=one.reason) for one in failed[:MOST_TOLD]),
-        near_duplicates=tuple(groups[:MOST_TOLD]),
+        left_out=left_out[: _told((one.image, one.reason) for one in left_out)],
+        near_duplicates=tuple(groups[: _told(groups[:MOST_TOLD])]),
     )
+
+
+def _told(entries: Iterable[Sequence[str]]) -> int:
+    """For how many entries, from the first on, a sidecar has room."""
+    sizes = accumulate(len(json.dumps(entry, indent=8)) for entry in entries)
+    return sum(size <= MOST_TOLD_BYTES for size in sizes)
 
 
 def _warnings(made: ResolvedDataset) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from aura_daemon.config.engine import Device, EngineSettings
 from aura_daemon.engines.images.dataset import MOST_TOLD
 from aura_daemon.engines.session import Session
+from aura_daemon.formats.sidecars.requests import DatasetRecord
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import DatasetRequest
 from aura_daemon.jobs.resolved import ResolvedDataset
@@ -152,6 +153,23 @@ def test_the_sidecar_names_no_more_than_a_hundred(tmp_path: Path) -> None:
     assert isinstance(outcome, Produced)
     assert isinstance(outcome.resolved, ResolvedDataset)
     assert (outcome.resolved.failed, len(outcome.resolved.left_out)) == (MOST_TOLD + 5, MOST_TOLD)
+
+
+def test_however_long_its_names_are_the_sidecar_stays_one(tmp_path: Path) -> None:
+    file = str(in_set(tmp_path, "a.png", encoded(photo("red"), "PNG")).place)
+    names = [f"{number:05}" + "\u00e9" * 200 + ".png" for number in range(200)]
+    alike = [replace(in_set(tmp_path, "a.png", None), file_name=name, place=file) for name in names]
+    failed = [
+        replace(in_set(tmp_path, "a.png", None, state=PictureState.FAILED), image=name, reason="b" * 9_000)
+        for name in names
+    ]
+    outcome = run([*alike, *failed])
+    assert isinstance(outcome, Produced)
+    made = outcome.resolved
+    assert isinstance(made, ResolvedDataset)
+    assert 0 < len(made.left_out) < MOST_TOLD
+    assert len(DatasetRecord.model_validate(made).model_dump_json(indent=2)) < 1 << 19
+    assert all(name.encode() in outcome.payloads[1].content for name in names)
 
 
 @pytest.mark.parametrize(("pictures", "size"), [(1, (100, 100)), (6, (400, 200)), (20, (400, 300))])
