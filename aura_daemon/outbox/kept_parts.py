@@ -29,7 +29,7 @@ class KeptParts:
         """Keeps the result of the part that is next among those that are done; its SHA-256. Raises OSError."""
         content = json.dumps(ANY.dump_python(produced), default=_bytes_to_json).encode()
         place = self._place(job, _parts_of(job))
-        durable_files.write(place, content, temp_folder=self._temp_folder, replace=True)
+        durable_files.write(place, content, temp_folder=self._temp_folder, replace=True, is_private=True)
         return durable_files.sha256_of(place)
 
     def result(self, job: Job, part: int) -> Produced | None:
