@@ -138,7 +138,8 @@ class Admission:
         for job in alone:
             logger.info("{} queued {} from {}", job.id, job.kind, path)
         if len(alone) < len(jobs):
-            logger.info("{} queued {:,} pictures of a set from {}", source.id, len(jobs) - len(alone), path)
+            pictures = "1 picture" if len(jobs) - len(alone) == 1 else f"{len(jobs) - len(alone):,} pictures"
+            logger.info("{} queued {} of a set from {}", source.id, pictures, path)
 
     def _refuse(self, source: Source, message: str, mend: str, problems: tuple[Problem, ...] = ()) -> tuple[()]:
         """Journals why a file gives no jobs."""
