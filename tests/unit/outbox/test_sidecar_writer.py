@@ -133,7 +133,7 @@ def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_fo
 
 
 def test_a_sidecar_names_the_parts_of_a_job_that_took_several() -> None:
-    told = dict(model="m", model_sha256="ab", device="cpu", rung="whole", seconds=1.5)
+    told = {"model": "m", "model_sha256": "ab", "device": "cpu", "rung": "whole", "seconds": 1.5}
     captioned = JobPart(request=CaptionRequest(), text="a cat", **told)  # type: ignore[arg-type]
     compared = JobPart(request=MatchRequest(texts=("a cat",)), scores=(0.5,), **told)  # type: ignore[arg-type]
     made = sidecar(
