@@ -417,6 +417,20 @@ def test_an_image_that_a_job_names_and_that_is_too_large_is_not_copied(door: Doo
     assert door.house.temporary() == [f"{source.id}/job.yaml"]
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_no_picture_is_refused_by_itself_whatever_its_name_is(house: House, is_first: bool) -> None:
+    dropped(house, *([] if is_first else ["set/a.png"]))
+    house.drop("set/text.jpg", b"this is no picture, whatever its name says\n" * 9)
+    if is_first:
+        house.drain(play)
+        dropped(house, "set/a.png")
+    house.drop("cats.yaml", JOB)
+    house.drain(play)
+    request = house.sidecar("cats/metadata.json")["request"]
+    assert (request["captioned"], request["failed"]) == (1, 0 if is_first else 1)
+    assert "set/text.jpg" in house.failed()
+
+
 def test_ids_of_a_large_set_sort_as_its_pictures_do(door: Door) -> None:
     dropped(door.house, *(f"set/{number:04}.png" for number in range(1001)))
     door.house.drop("job.yaml", JOB)
