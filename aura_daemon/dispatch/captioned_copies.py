@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aura_daemon.intake.input_images import InputImages
+from aura_daemon.intake.input_images import InputImages, NotTaken
 from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.outbox.result_document import Unpublished
@@ -25,6 +25,8 @@ def with_written_copy(result: Unpublished, copy: PictureCopy, images: InputImage
     except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
         original, is_the_same = None, False
         reason = f"the picture cannot be read any more ({error.strerror})"
+    except NotTaken as error:
+        original, is_the_same, reason = None, False, error.message
     if original is None or not is_the_same:
         warning = f"no copy with the caption in it is made: {reason}"
         return replace(produced, warnings=(*produced.warnings, warning))

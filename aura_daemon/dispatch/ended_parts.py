@@ -8,7 +8,7 @@ from loguru import logger
 
 from aura_daemon.chains.next_part import chain_of, completed, next_part
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
-from aura_daemon.jobs.requests import task_name
+from aura_daemon.jobs.requests import GenerateRequest, task_name
 from aura_daemon.jobs.results import part_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
@@ -44,7 +44,8 @@ class EndedParts:
         is_last = chosen.part == len(done) - 1
         produced = result.produced if is_last else self.kept_parts.result(job, chosen.part)
         if produced is not None:
-            if self.journal.is_awaited(job):
+            # Only sheets and rounds read what is kept, and only of pictures that were drawn.
+            if isinstance(job.request, GenerateRequest) and self.journal.is_awaited(job):
                 self.kept_parts.keep(job, produced)
             waited_s = max(0.0, result.times.since_claim_s - sum(part.seconds for part in done))
             times = replace(result.times, attempt_s=done[chosen.part].seconds, waited_s=waited_s)

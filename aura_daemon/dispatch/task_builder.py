@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from aura_daemon import file_names
 from aura_daemon.dispatch.set_pictures import pictures_of
-from aura_daemon.intake.input_images import InputImages, JobImages
+from aura_daemon.intake.input_images import InputImages, JobImages, NotTaken
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -62,6 +62,8 @@ class TaskBuilder:
             place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
             message = f"the claimed image cannot be read any more: {error.strerror}{place}"
             return _bad_input(message, "Put the image into the inbox again.")
+        except NotTaken as error:
+            return _bad_input(error.message, error.mend)
         source = self._input_images.recorded(source, job, images)
         task = Task(
             job_id=job.id,

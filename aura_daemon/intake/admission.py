@@ -138,7 +138,8 @@ class Admission:
         for job in alone:
             logger.info("{} queued {} from {}", job.id, job.kind, path)
         if len(alone) < len(jobs):
-            logger.info("{} queued {:,} pictures of a set from {}", source.id, len(jobs) - len(alone), path)
+            pictures = "1 picture" if len(jobs) - len(alone) == 1 else f"{len(jobs) - len(alone):,} pictures"
+            logger.info("{} queued {} of a set from {}", source.id, pictures, path)
 
     def _refuse(self, source: Source, message: str, mend: str, problems: tuple[Problem, ...] = ()) -> tuple[()]:
         """Journals why a file gives no jobs."""
@@ -211,9 +212,7 @@ class Admission:
             if isinstance(spec, RegenerateSpec):
                 path, picture = source.path, content
                 if source.kind is not SourceKind.IMAGE:
-                    path, picture, notes = self._input_images.read(
-                        source, spec.request.image, most_bytes=self._settings.limits.image_bytes
-                    )
+                    path, picture, notes = self._input_images.read(source, spec.request.image)
                     named += notes
                 spec = from_picture.made_again(spec, picture, file=file_names.escaped(path))
             if isinstance(spec, tuple):

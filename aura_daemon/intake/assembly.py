@@ -50,7 +50,8 @@ def assemble_intake(
     default what the configured folders hold.
     """
     judging = assemble_judging(settings, journal, now=now, keeps=keeps, drain=drain, reads_heic=reads_heic)
-    input_images = InputImages(judging.claims, judging.image_lookup, journal)
+    most_bytes = settings.limits.image_bytes
+    input_images = InputImages(judging.claims, judging.image_lookup, journal, most_bytes=most_bytes)
     catalogue = catalogue or CatalogueReader(settings.generate, answers=settings.caption.question_model is not None).now
     return IntakeParts(
         pending=PendingFiles(settings.inbox, judging.triage, settle_s=settings.settle),
@@ -68,7 +69,7 @@ def assemble_intake(
             journal,
             catalogue,
             judging.subjects,
-            SetExpander(settings, judging.claims, judging.sets, journal),
+            SetExpander(settings, judging.claims, input_images, judging.sets, journal),
             judging.outcomes,
         ),
     )

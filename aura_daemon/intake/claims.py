@@ -25,7 +25,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source, in_64_bits
 from aura_daemon.system import durable_files
-from aura_daemon.system.permissions import user_id
+from aura_daemon.system.permissions import is_others_link
 from aura_daemon.watch.file_stamp import FileStamp
 
 
@@ -289,11 +289,6 @@ class Claims:
             target.unlink(missing_ok=True)
             raise
         return status
-
-
-def is_others_link(status: os.stat_result, inbox: Path) -> bool:
-    """Whether a file is a hard link to a file of another owner, who may not mean it to be read here."""
-    return status.st_nlink > 1 and status.st_uid not in (user_id(), inbox.stat().st_uid)
 
 
 def new_id(now: float) -> str:

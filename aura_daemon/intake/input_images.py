@@ -15,7 +15,7 @@ from typing import Final, TypeGuard, assert_never
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.intake.claims import Claims, is_others_link
+from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
@@ -30,7 +30,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
 from aura_daemon.system import durable_files
-from aura_daemon.system.permissions import why_denied
+from aura_daemon.system.permissions import is_others_link, why_denied
 
 MOST_NAMESAKES: Final = 5
 """How many images of one name a refusal lists."""
@@ -61,10 +61,12 @@ class NotTaken(Exception):
 class InputImages:
     """The images that the jobs of one inbox are about."""
 
-    def __init__(self, claims: Claims, image_lookup: ImageLookup, journal: Journal) -> None:
+    def __init__(self, claims: Claims, image_lookup: ImageLookup, journal: Journal, *, most_bytes: int) -> None:
+        """`most_bytes`: a larger image is not read (`limits.image_bytes`)."""
         self._claims = claims
         self._image_lookup = image_lookup
         self._journal = journal
+        self._most_bytes = most_bytes
 
     def look_anew(self) -> None:
         """To be called before the images of another source are looked for."""
@@ -89,22 +91,19 @@ class InputImages:
             taken.append(job)
         return tuple(taken), tuple(dict.fromkeys(named))
 
-    def read(self, source: Source, name: str | None, *, most_bytes: int) -> tuple[str, bytes, tuple[NamedImage, ...]]:
+    def read(self, source: Source, name: str | None) -> tuple[str, bytes, tuple[NamedImage, ...]]:
         """Path and bytes of an image whose settings admission reads; raises NotTaken, or OSError."""
         found, copy = self._find(source, name), self._claims.inputs / source.id
         named = self._named_image(found)
         self._copy(found, copy)  # of which nothing changes while it is read
         try:
-            content = durable_files.read(copy, most_bytes=most_bytes + 1).content
+            content = durable_files.read(copy).content
         finally:
             copy.unlink(missing_ok=True)
-        if len(content) > most_bytes:
-            message = f"{file_names.escaped(found.path)} is larger than {most_bytes:,} bytes"
-            raise NotTaken(message, "Save it smaller, or raise limits.image_bytes.")
         return found.path, content, named
 
     def of(self, job: Job, source: Source) -> JobImages:
-        """The bytes of the images that a job is about; raises OSError where they are gone."""
+        """The bytes of the images that a job is about; raises OSError where they are gone, or NotTaken."""
         if isinstance(job.runs, CaptionRequest | MatchRequest) and not job.runs.image:
             return JobImages(image=durable_files.read(self._claims.file_of(source)))
         if _is_read_in_place(job.request):
@@ -117,10 +116,12 @@ class InputImages:
     def _in_place(self, picture: str) -> durable_files.Content:
         """A picture of a set, as it is now: a library of photos is not copied to be described."""
         inbox = self._claims.inbox
-        content = durable_files.read(inbox / picture, below=inbox)
+        content = durable_files.read(inbox / picture, most_bytes=self._most_bytes + 1, below=inbox)
         if is_others_link(content.status, inbox):
             message = "a hard link to a file of somebody else"
             raise durable_files.NotARegularFile(errno.EPERM, message, os.fspath(inbox / picture))
+        if len(content.content) > self._most_bytes:
+            raise _too_large(picture, self._most_bytes)
         return content
 
     def place_of(self, job: Job) -> Path:
@@ -192,6 +193,8 @@ class InputImages:
         def check(status: os.stat_result) -> None:
             if is_others_link(status, inbox):
                 raise NotTaken(f"{name} is a hard link to a file of somebody else", "Put a copy of the image there.")
+            if status.st_size > self._most_bytes:
+                raise _too_large(image.path, self._most_bytes)
 
         below = inbox if image.file.is_relative_to(inbox) else None
         target.unlink(missing_ok=True)
@@ -207,6 +210,11 @@ class InputImages:
             raise NotTaken(
                 f"the image it names cannot be read: {name}: {why_denied(error, image.file)}", mend
             ) from None
+
+
+def _too_large(path: str, most_bytes: int) -> NotTaken:
+    message = f"{file_names.escaped(path)} is larger than {most_bytes:,} bytes"
+    return NotTaken(message, "Save it smaller, or raise limits.image_bytes.")
 
 
 def _other_spelling(name: str | None, found: FoundImage) -> tuple[str, ...]:

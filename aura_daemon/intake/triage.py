@@ -12,7 +12,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.formats.plain_text import MOST_BYTES
-from aura_daemon.intake.claims import Claims, is_others_link
+from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
 from aura_daemon.intake.folder_listings import FolderListings
@@ -31,6 +31,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.system.library_versions import is_installed
+from aura_daemon.system.permissions import is_others_link
 from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.caption_texts import is_skipped
 from aura_daemon.watch.completeness import CompletenessTracker

@@ -50,3 +50,8 @@ class ChosenPart:
 
     part: int
     """The part, counted from 0, whose result is delivered."""
+
+
+def kept_name(job_id: str, part: int) -> str:
+    """The name of the file that keeps the result of a part until its job ends."""
+    return f"{job_id}.part{part}"

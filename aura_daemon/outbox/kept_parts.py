@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from aura_daemon.jobs.parts import kept_name
 from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.records import Job
 from aura_daemon.journal.request_json import ANY, adapter
@@ -28,7 +29,7 @@ class KeptParts:
         """Keeps the result of the part that is next among those that are done; its SHA-256. Raises OSError."""
         content = json.dumps(ANY.dump_python(produced), default=_bytes_to_json).encode()
         place = self._place(job, _parts_of(job))
-        durable_files.write(place, content, temp_folder=self._temp_folder, replace=True)
+        durable_files.write(place, content, temp_folder=self._temp_folder, replace=True, is_private=True)
         return durable_files.sha256_of(place)
 
     def result(self, job: Job, part: int) -> Produced | None:
@@ -61,7 +62,7 @@ class KeptParts:
             self._place(job, part).unlink(missing_ok=True)
 
     def _place(self, job: Job, part: int) -> Path:
-        return self._folder / f"{job.id}.part{part}"
+        return self._folder / kept_name(job.id, part)
 
 
 def _parts_of(job: Job) -> int:

@@ -36,6 +36,11 @@ def user_id() -> int:
     return os.geteuid()
 
 
+def is_others_link(status: os.stat_result, inbox: Path) -> bool:
+    """Whether a file is a hard link to a file of another owner, who may not mean it to be read here."""
+    return status.st_nlink > 1 and status.st_uid not in (user_id(), inbox.stat().st_uid)
+
+
 def user_name(number: int) -> str:
     """The name of a user, or their number where they have none."""
     if sys.platform != "win32":

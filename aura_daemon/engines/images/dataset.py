@@ -7,10 +7,12 @@ about the same: one may be smaller, compressed again, or a little brighter.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,9 @@ from PIL import Image, ImageOps
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.contact_sheet import PAPER
+from aura_daemon.engines.images.damage import BROKEN
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
+from aura_daemon.engines.images.decoders import BOMBED
 from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.reporter import Reporter
@@ -35,9 +39,13 @@ from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKi
 from aura_daemon.jobs.tasks import PictureState, SetPicture, Task
 from aura_daemon.system import durable_files
 from aura_daemon.system.library_versions import versions
+from aura_daemon.system.permissions import is_others_link
 
 MOST_TOLD: Final = 100
 """Failures, and groups of pictures that look alike, in the sidecar."""
+
+MOST_TOLD_BYTES: Final = 200_000
+"""Of either, in JSON: a sidecar of more than 1 MiB would not be taken for one. The table and the page hold all."""
 
 HASH_PX: Final = 16
 """The differences that are compared lie on a square of so many."""
@@ -134,6 +142,7 @@ def _mosaic(rows: Sequence[SetRow], *, wanted: bool) -> bytes:
 def _resolved(request: DatasetRequest, rows: Sequence[SetRow]) -> ResolvedDataset:
     failed = [row.picture for row in rows if row.picture.state is PictureState.FAILED]
     groups = [tuple(escaped(row.picture.file_name) for row in group[:MOST_TOLD]) for group in alike(rows)]
+    left_out = tuple(LeftOutPicture(image=escaped(one.image), reason=one.reason) for one in failed[:MOST_TOLD])
     return ResolvedDataset(
         images=request.images,
         base=escaped(request.base),
@@ -141,9 +150,15 @@ def _resolved(request: DatasetRequest, rows: Sequence[SetRow]) -> ResolvedDatase
         captioned=count(rows, PictureState.CAPTIONED),
         kept=count(rows, PictureState.KEPT),
         failed=len(failed),
-        left_out=tuple(LeftOutPicture(image=escaped(one.image), reason=one.reason) for one in failed[:MOST_TOLD]),
-        near_duplicates=tuple(groups[:MOST_TOLD]),
+        left_out=left_out[: _told((one.image, one.reason) for one in left_out)],
+        near_duplicates=tuple(groups[: _told(groups[:MOST_TOLD])]),
     )
+
+
+def _told(entries: Iterable[Sequence[str]]) -> int:
+    """For how many entries, from the first on, a sidecar has room."""
+    sizes = accumulate(len(json.dumps(entry, indent=8)) for entry in entries)
+    return sum(size <= MOST_TOLD_BYTES for size in sizes)
 
 
 def _warnings(made: ResolvedDataset) -> tuple[str, ...]:
@@ -155,22 +170,32 @@ def _warnings(made: ResolvedDataset) -> tuple[str, ...]:
 def _looked_at(
     picture: SetPicture, settings: EngineSettings, *, side_px: int, quality: int
 ) -> tuple[SetRow, _Look | None]:
-    """A picture with its thumbnail; one that cannot be read has none, and is compared with none."""
+    """A picture with its thumbnail; one that cannot be read has none, and is compared with none.
+
+    A caption was made of it, or lies beside it: whatever a decoder says here is in no other picture's way. What was
+    refused is not shown, nor what is not meant to be read here.
+    """
+    if picture.state is PictureState.FAILED:
+        return SetRow(picture=picture), None
     try:
         below = Path(picture.below) if picture.below else None
-        content = durable_files.read(Path(picture.place), below=below).content
+        read = durable_files.read(Path(picture.place), most_bytes=settings.max_image_bytes + 1, below=below)
+        content = read.content
+        if len(content) > settings.max_image_bytes or (below is not None and is_others_link(read.status, below)):
+            raise _Unreadable
         image, size = _opened(content, settings, side_px)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, _Unreadable):
+        small = image.copy()
+        small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
+        file = BytesIO()
+        small.save(file, "WEBP", quality=quality, method=2)
+        row = SetRow(picture=picture, width=size[0], height=size[1], thumbnail=file.getvalue())
+        return row, _look(image)
+    except (*BROKEN, *BOMBED, _Unreadable):
         return SetRow(picture=picture), None
-    small = image.copy()
-    small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
-    file = BytesIO()
-    small.save(file, "WEBP", quality=quality, method=2)
-    return SetRow(picture=picture, width=size[0], height=size[1], thumbnail=file.getvalue()), _look(image)
 
 
 class _Unreadable(Exception):
-    """A picture that is none."""
+    """A picture that is none, or is not to be looked at."""
 
 
 def _opened(content: bytes, settings: EngineSettings, side_px: int) -> tuple[Image.Image, tuple[int, int]]:

@@ -14,6 +14,9 @@ from aura_daemon.jobs.tasks import PictureState, SetPicture
 
 _COLUMNS: Final = ("file_name", "text", "state", "width", "height", "looks_like", "image", "reason")
 
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetRow:
@@ -40,15 +43,18 @@ def metadata_lines(rows: Sequence[SetRow], *, holds_kept: bool) -> bytes:
 
 
 def table(rows: Sequence[SetRow]) -> bytes:
-    """Every picture as a line of CSV, those included that have no caption."""
+    """Every picture as a line of CSV, those included that have no caption.
+
+    An apostrophe goes before what a spreadsheet would compute, as names and captions are of anybody's making.
+    """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for row in rows:
         one = row.picture
-        size = (row.width or "", row.height or "")
-        shown = [_encodable(name) for name in (row.looks_like, one.image)]
-        writer.writerow((_encodable(one.file_name), one.text, one.state, *size, *shown, one.reason))
+        size = (str(row.width or ""), str(row.height or ""))
+        cells = (one.file_name, one.text, one.state, *size, row.looks_like, one.image, one.reason)
+        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in map(_encodable, cells)])
     return text.getvalue().encode()
 
 

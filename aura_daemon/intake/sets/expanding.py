@@ -18,12 +18,13 @@ from aura_daemon.formats.datasets.names import STEM
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.input_images import NotTaken
+from aura_daemon.intake.input_images import InputImages, NotTaken
 from aura_daemon.intake.sets.finding import FoundSet, SetFinder
 from aura_daemon.jobfile.keys.image_patterns import MOST_PICTURES, PatternsBelow
 from aura_daemon.jobfile.parser import ParsedJob, documents_of
 from aura_daemon.jobfile.validation import JobSpec
 from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.parts import kept_name
 from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import NamedImage, Source, in_64_bits
@@ -56,9 +57,12 @@ class ExpandedSet:
 class SetExpander:
     """Expands the sets of one inbox."""
 
-    def __init__(self, settings: Settings, claims: Claims, finder: SetFinder, journal: Journal) -> None:
+    def __init__(
+        self, settings: Settings, claims: Claims, inputs: InputImages, finder: SetFinder, journal: Journal
+    ) -> None:
         self._settings = settings
         self._claims = claims
+        self._inputs = inputs
         self._finder = finder
         self._journal = journal
         self._withdrawn: list[Source] = []
@@ -116,16 +120,18 @@ class SetExpander:
         assert isinstance(request, CaptionRequest)
         keys = _keys_of(parsed)
         before = to_yaml(keys) if keys else ""
+        taken: set[tuple[str, str]] = set()
         for path in paths:
             below = PurePosixPath(path).relative_to(base) if base else PurePosixPath(path)
             own = replace(request, image=path, picture=path if path in waiting else "", of_set=True)
             text = f"{before}{to_yaml({'image': _encodable(path)})}".encode()
             inner = file_names.portable_folder("" if str(below.parent) == "." else f"x/{below.parent}")[2:]
+            place = f"{folder}/{inner}" if inner else folder
             yield SetMember(
                 spec=replace(spec, request=own, images=()),
                 parsed=replace(parsed, text=text),
-                folder=f"{folder}/{inner}" if inner else folder,
-                stem=_stem(below.stem),
+                folder=place,
+                stem=_free_stem(place, _stem(below.stem), taken),
             )
 
     def _folder(self, source: Source, others: Collection[str]) -> str:
@@ -154,8 +160,15 @@ class SetExpander:
             if not self._claims.is_copy(file):
                 self._claims.put_back(file, image.path)
         except OSError as error:
-            logger.warning("{} cannot be put back: {}", file_names.escaped(image.path), error.strerror)
-            return
+            # A crash, or a journal that took no writes, came between the file and the withdrawal.
+            is_back = isinstance(error, FileNotFoundError) and durable_files.exists(self._claims.inbox / image.path)
+            if not is_back:
+                logger.warning("{} cannot be put back: {}", file_names.escaped(image.path), error.strerror)
+                return
+        for job in self._journal.jobs_of(image.id):  # which nobody knows once it is withdrawn
+            self._inputs.forget(job)
+            for part in range(len(job.chain.done) + 1) if job.chain is not None else ():
+                (self._claims.inputs / kept_name(job.id, part)).unlink(missing_ok=True)
         self._journal.withdraw(image.id)
         self._withdrawn.append(image)
         logger.info("{} belongs to a set that has come: its own job is withdrawn", image.id)
@@ -185,6 +198,16 @@ def _stem(stem: str) -> str:
     """The stem of a picture's result, which is not that of the files of the set."""
     fit = file_names.portable(file_names.output_stem(stem, None))
     return f"{fit}_" if fit.casefold().partition(".")[0] == STEM else fit
+
+
+def _free_stem(folder: str, stem: str, taken: set[tuple[str, str]]) -> str:
+    """A stem that no earlier picture of the set has in its folder (`a.jpg`, `a.png`), and takes it."""
+    for candidate in file_names.candidates(stem):
+        key = (file_names.collision_key(folder), file_names.collision_key(candidate))
+        if key not in taken:
+            taken.add(key)
+            return candidate
+    raise AssertionError("candidates never end")
 
 
 def _encodable(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,20 @@ def test_a_picture_that_was_changed_or_taken_away_meanwhile_has_its_caption_with
     assert changed.warnings == ("no copy with the caption in it is made: the picture was changed meanwhile",)
     file.unlink()
     assert "cannot be read any more" in written(door, result).warnings[0]
+
+
+def test_a_picture_of_a_set_that_has_become_too_large_has_its_caption_without_a_copy(door: Door) -> None:
+    door.house.drop("set/cat.jpg", JPEG)
+    door.house.drop("job.yaml", b"images: set\n")
+    source = door.claims.claim("job.yaml", SourceKind.JOB_FILE, settled_s=2.0)
+    assert source is not None
+    job, _ = door.intake.admit(source)
+    produced = embed(Task(job_id=job.id, request=job.request, image=JPEG))
+    assert isinstance(produced, Produced)
+    os.truncate(door.house.inbox / "set/cat.jpg", 3_000_000_000)
+    made = written(door, Unpublished(job=door.journal.start(job), source=source, produced=produced, times=TIMES))
+    reason = "set/cat.jpg is larger than 1,000,000 bytes"
+    assert made.warnings == (f"no copy with the caption in it is made: {reason}",)
 
 
 @pytest.mark.parametrize("overwrites", [False, True])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from aura_daemon.config.settings import CaptionConfig
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, MatchRequest, Request
+from aura_daemon.engines.images.captioned_copy import with_copy
+from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest, GenerateRequest, MatchRequest, Request
 from aura_daemon.jobs.results import CaptionCandidate, Failure, FailureKind, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from tests.support.house import PNG, House
@@ -159,6 +160,21 @@ def test_candidates_are_ranked_by_the_model_for_matching_where_there_is_one(hous
     assert document["candidates"] == [{"text": "a cat", "score": 0.75}, {"text": "a dog", "score": 0.25}]
     assert document["ranked_by"] == "image-text matching, by blip-itm-base"
     assert (house.outbox / "tell.txt").read_bytes() == b"a cat\n"
+
+
+def test_the_captions_of_a_set_are_not_kept_for_the_job_that_lists_them(house: House, engine: Engine) -> None:
+    house.drop("set/photo.png", PNG)
+    house.drop("tell.yaml", b"task: caption\nimages: set\ncandidates: 3\n")
+    kept: list[str] = []
+
+    def play(task: Task) -> Outcome | None:
+        if not isinstance(task.request, DatasetRequest):
+            return with_copy(engine(task), task)  # type: ignore[arg-type]
+        kept.extend(name.rpartition(".")[2] for name in house.temporary() if ".part" in name)
+        return make(task)
+
+    assert house.drain(play, caption=MATCHING).done == 2
+    assert kept == ["part0"]  # that of the candidates, which was judged
 
 
 def test_without_one_the_captioner_ranks_them(house: House, engine: Engine) -> None:

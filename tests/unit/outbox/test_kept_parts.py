@@ -54,6 +54,7 @@ def test_a_result_comes_back_to_the_last_byte_until_the_job_ends(
     done = replace(part_of(CaptionRequest(), produced, seconds=1.0), kept_sha256=sha256)
     ended = job(Chain(runs=CaptionRequest(), done=(done,)))
     assert kept.result(ended, 0) == produced
+    assert [file.stat().st_mode & 0o777 for file in (tmp_path / "parts").iterdir()] == [0o600]
     kept.forget(ended)
     assert not [*(tmp_path / "parts").iterdir()]
     assert kept.result(ended, 0) is None

@@ -10,6 +10,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecars.schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, asked
+from aura_daemon.jobs.parts import JobPart
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, Describe, GridRequest, MatchRequest
 from aura_daemon.jobs.resolved import LeftOutPicture, Resolved, ResolvedCaption, ResolvedDataset, ResolvedGenerate
 from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Failure, FailureKind, Payload, Processor, Produced
@@ -129,6 +130,25 @@ def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_fo
         caption=asked(CaptionFile()),
         describe=Describe.SENTENCE,
     )
+
+
+def test_a_sidecar_names_the_parts_of_a_job_that_took_several() -> None:
+    told = {"model": "m", "model_sha256": "ab", "device": "cpu", "rung": "whole", "seconds": 1.5}
+    captioned = JobPart(request=CaptionRequest(), text="a cat", **told)  # type: ignore[arg-type]
+    compared = JobPart(request=MatchRequest(texts=("a cat",)), scores=(0.5,), **told)  # type: ignore[arg-type]
+    made = sidecar(
+        replace(produced(ResolvedCaption(image=None, prompt="", max_new_tokens=50)), parts=(captioned, compared)),
+        job_id="j",
+        finished="2026-11-23T17:00:00Z",
+        source=SOURCE,
+        tried=(),
+        seconds=1.5,
+        timing_s=TIMING,
+        outputs=[],
+    )
+    assert [(part.task, part.caption, part.scores, part.seconds) for part in made.parts] == [
+        *(("caption", "a cat", [], 1.5), ("match", None, [0.5], 1.5))
+    ]
 
 
 SHEET = GridRequest(cells=("j-001", "j-002"), columns=2, column_labels=("seed 1", "seed 2"), row_labels=("steps 4",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO, StringIO
@@ -15,6 +16,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from aura_daemon.config.engine import Device, EngineSettings
 from aura_daemon.engines.images.dataset import MOST_TOLD
 from aura_daemon.engines.session import Session
+from aura_daemon.formats.sidecars.requests import DatasetRecord
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import DatasetRequest
 from aura_daemon.jobs.resolved import ResolvedDataset
@@ -153,6 +155,23 @@ def test_the_sidecar_names_no_more_than_a_hundred(tmp_path: Path) -> None:
     assert (outcome.resolved.failed, len(outcome.resolved.left_out)) == (MOST_TOLD + 5, MOST_TOLD)
 
 
+def test_however_long_its_names_are_the_sidecar_stays_one(tmp_path: Path) -> None:
+    file = str(in_set(tmp_path, "a.png", encoded(photo("red"), "PNG")).place)
+    names = [f"{number:05}" + "\u00e9" * 200 + ".png" for number in range(200)]
+    alike = [replace(in_set(tmp_path, "a.png", None), file_name=name, place=file) for name in names]
+    failed = [
+        replace(in_set(tmp_path, "a.png", None, state=PictureState.FAILED), image=name, reason="b" * 9_000)
+        for name in names
+    ]
+    outcome = run([*alike, *failed])
+    assert isinstance(outcome, Produced)
+    made = outcome.resolved
+    assert isinstance(made, ResolvedDataset)
+    assert 0 < len(made.left_out) < MOST_TOLD
+    assert len(DatasetRecord.model_validate(made).model_dump_json(indent=2)) < 1 << 19
+    assert all(name.encode() in outcome.payloads[1].content for name in names)
+
+
 @pytest.mark.parametrize(("pictures", "size"), [(1, (100, 100)), (6, (400, 200)), (20, (400, 300))])
 def test_the_gallery_shows_the_first_pictures_of_a_set(tmp_path: Path, pictures: int, size: tuple[int, int]) -> None:
     content = encoded(photo("red"), "PNG")
@@ -166,6 +185,36 @@ def test_the_gallery_shows_the_first_pictures_of_a_set(tmp_path: Path, pictures:
     assert Image.open(BytesIO(outcome.thumbnail)).size == size
 
 
+def test_what_was_refused_is_not_shown(tmp_path: Path) -> None:
+    content = encoded(photo("red"), "PNG")
+    shown = in_set(tmp_path, "a.png", content)
+    refused = in_set(tmp_path, "b.png", content, state=PictureState.FAILED, reason="it is somebody else's")
+    outcome = run([shown, refused])
+    assert isinstance(outcome, Produced)
+    assert outcome.payloads[2].content.count(b"data:image") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_hard_link_to_a_picture_of_somebody_else_is_not_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(encoded(photo("red"), "PNG"))
+    os.chown(secret, 4242, 4242)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    os.link(secret, inbox / "k.png")
+    outcome = run([replace(in_set(inbox, "k.png", None, state=PictureState.KEPT), below=str(inbox))], BESIDE)
+    assert isinstance(outcome, Produced)
+    assert b"data:image" not in outcome.payloads[2].content
+
+
+def test_a_picture_that_has_become_too_large_is_not_read(tmp_path: Path) -> None:
+    large = in_set(tmp_path, "a.png", encoded(photo("red"), "PNG"))
+    os.truncate(large.place, EngineSettings().max_image_bytes + 2)
+    outcome = run([large])
+    assert isinstance(outcome, Produced)
+    assert b"data:image" not in outcome.payloads[2].content
+
+
 def test_no_link_leads_to_a_picture_elsewhere(tmp_path: Path) -> None:
     in_set(tmp_path / "elsewhere", "a.png", encoded(photo("red"), "PNG"))
     inbox = tmp_path / "inbox"
@@ -175,3 +224,20 @@ def test_no_link_leads_to_a_picture_elsewhere(tmp_path: Path) -> None:
     outcome = run([astray])
     assert isinstance(outcome, Produced)
     assert b"data:image" not in outcome.payloads[2].content
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("at", "byte"), [(17, 0), (19, 5), (43, 1)], ids=["struct.error", "attribute", "type"])
+def test_a_picture_with_damaged_exif_is_in_no_others_way(tmp_path: Path, at: int, byte: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x011A] = 6, "Canon", (300, 1)
+    exif[0x8769] = {0x829A: (1, 125), 0x9003: "2026:01:01 00:00:00"}
+    content = BytesIO()
+    photo("red").save(content, "JPEG", exif=exif)
+    damaged = bytearray(content.getvalue())
+    damaged[damaged.index(b"Exif\0\0") + at] = byte
+    pictures = [in_set(tmp_path, "a.jpg", bytes(damaged)), in_set(tmp_path, "b.png", encoded(photo("blue"), "PNG"))]
+    outcome = run(pictures)
+    assert isinstance(outcome, Produced)
+    rows = list(csv.DictReader(StringIO(outcome.payloads[1].content.decode())))
+    assert [(row["state"], row["width"]) for row in rows] == [("captioned", ""), ("captioned", "400")]

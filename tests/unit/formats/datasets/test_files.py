@@ -53,6 +53,18 @@ def test_the_table_has_a_line_for_every_picture() -> None:
     assert next(csv.DictReader(StringIO(table([unreadable]).decode())))["width"] == ""
 
 
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_spreadsheet_computes_what_a_name_or_a_caption_says(begins: str) -> None:
+    nasty = f'{begins}HYPERLINK("http://x","y").png'
+    one = SetRow(picture=row(nasty, nasty, reason=nasty).picture, looks_like=nasty)
+    found = next(csv.DictReader(StringIO(table([one]).decode(), newline="")))
+    assert {name: cell for name, cell in found.items() if cell == f"'{nasty}"}.keys() == {
+        *("file_name", "text", "looks_like", "reason")
+    }
+    assert found["image"] == f"set/{nasty}"
+    assert json.loads(metadata_lines([one], holds_kept=False))["file_name"] == nasty
+
+
 def test_names_that_are_no_text_are_escaped() -> None:
     odd = row("caf\udce9.png")
     assert json.loads(metadata_lines([odd], holds_kept=False))["file_name"] == "caf\\xe9.png"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aura_daemon.config.settings import CaptionConfig
 from aura_daemon.daemon.explain import explain
+from aura_daemon.dispatch.ended_parts import EndedParts
 from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.intake.sets import expanding
 from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobfile.keys import image_patterns
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest
-from aura_daemon.jobs.results import FailureKind, Outcome
+from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest, GenerateRequest
+from aura_daemon.jobs.results import CaptionCandidate, FailureKind, Outcome, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.outbox.result_document import JobTimes, Unpublished
 from aura_daemon.watch.decisions import Leave, Wait
 from tests.support.house import PNG, Door, House, fail, make, sha256
 from tests.support.steps import admit, claim, judge
@@ -81,6 +85,20 @@ def test_another_set_of_that_name_gets_another_folder(house: House) -> None:
     assert lines(house.outbox / "cats.r2/metadata.jsonl")[0]["file_name"] == "metadata_.png"
 
 
+@pytest.mark.parametrize("existing", ["keep", "overwrite"])
+def test_pictures_that_differ_by_their_extensions_have_results_of_their_own(house: House, existing: str) -> None:
+    for again in range(2):
+        dropped(house, *(f"set/{number:03}.png" for number in range(31)), "set/a.jpg", "set/a.png")
+        house.drop("cats.yaml", JOB + b"#" * again)
+        assert house.drain(play, existing=existing, redelivery="run").done == 34
+        folder = "cats.r2" if again and existing == "keep" else "cats"
+        of_a = [name for name in house.results() if name.startswith(f"{folder}/a.")]
+        names = ("a.jpg", "a.json", "a.r2.json", "a.r2.png", "a.r2.txt", "a.txt")
+        assert of_a == [f"{folder}/{name}" for name in names]
+        rows = {row["file_name"]: row["text"] for row in lines(house.outbox / folder / "metadata.jsonl")}
+        assert (rows["a.jpg"], rows["a.r2.png"]) == (text_of(picture(31)), text_of(picture(32)))
+
+
 def test_a_picture_that_fails_is_in_no_others_way_and_can_be_tried_alone(house: House) -> None:
     dropped(house, "set/a.png", "set/b.png")
     house.drop("cats.yaml", b"images: set\ncaption: {trigger_word: sks}\n")
@@ -101,6 +119,42 @@ def test_a_picture_that_fails_is_in_no_others_way_and_can_be_tried_alone(house: 
     house.drop("again.yaml", text)
     assert house.drain(play).done == 1
     assert "again.txt" in house.results()
+
+
+@pytest.mark.parametrize("image", ["start.png", "set/a.png"])
+def test_a_start_image_stays_whose_drawing_failed_beside_a_set(house: House, image: str) -> None:
+    dropped(house, "set/a.png", "set/b.png", "start.png")
+    house.drop("mixed.yaml", f"prompt: a cat\nimage: {image}\nstrength: 0.5\n---\nimages: set\n".encode())
+
+    def drawing_fails(task: Task) -> Outcome:
+        is_drawn = isinstance(task.request, GenerateRequest)
+        return fail(FailureKind.UNEXPECTED)(task) if is_drawn else play(task)
+
+    assert house.drain(drawing_fails, sources="delete").failed == 1
+    house.drain(drawing_fails, sources="delete")
+    assert image in house.waiting()
+    assert "set/b.png" not in house.waiting()
+
+
+@pytest.mark.parametrize("image", ["start.png", "set/a.png"])
+def test_a_start_image_goes_whose_drawing_is_done_beside_a_set(house: House, image: str) -> None:
+    dropped(house, "set/a.png", "start.png")
+    house.drop("mixed.yaml", f"prompt: a cat\nimage: {image}\nstrength: 0.5\n---\nimages: set\n".encode())
+    assert house.drain(play, sources="delete").failed == 0
+    assert image not in house.waiting()
+
+
+def test_the_pictures_of_a_set_that_cannot_be_put_together_stay_where_they_are(house: House) -> None:
+    dropped(house, "set/a.png")
+    house.drop("cats.yaml", JOB)
+
+    def joining_fails(task: Task) -> Outcome:
+        is_joined = isinstance(task.request, DatasetRequest)
+        return fail(FailureKind.UNEXPECTED)(task) if is_joined else play(task)
+
+    assert house.drain(joining_fails, sources="delete").failed == 1
+    assert house.waiting() == ["set/a.png"]
+    assert "cats/a.txt" in house.results()
 
 
 def test_of_a_large_set_why_tells_numbers_and_what_failed(house: House) -> None:
@@ -272,6 +326,45 @@ def test_pictures_that_were_claimed_by_themselves_just_before_are_taken_into_the
     assert door.journal.job(running.id).state is JobState.RUNNING
 
 
+def test_a_picture_that_was_put_back_before_a_crash_has_no_job_of_its_own(door: Door) -> None:
+    dropped(door.house, "set/a.png", "set/gone.png")
+    images = [claim(door, f"set/{name}.png", SourceKind.IMAGE) for name in ("a", "gone")]
+    for image in images:
+        door.intake.admit(image)
+    door.claims.put_back(door.claims.file_of(images[0]), "set/a.png")
+    door.claims.file_of(images[1]).unlink()
+    door.house.drop("job.yaml", JOB)
+    (door.house.inbox / "set/other.png").write_bytes(PNG)
+    admit(door, "job.yaml")
+    assert [image.id for image in door.intake.withdrawn()] == [images[0].id]
+    assert door.journal.jobs_of(images[0].id) == []
+    assert len(door.journal.jobs_of(images[1].id)) == 1  # which fails, and says that its file has gone
+
+
+def test_what_is_kept_for_the_job_of_a_picture_goes_with_it(house: House) -> None:
+    door = Door(house, caption=CaptionConfig(matching_model="blip-itm-base"))
+    try:
+        house.drop("set/_defaults.yaml", b"candidates: 3\n")
+        dropped(house, "set/a.png")
+        source = claim(door, "set/a.png", SourceKind.IMAGE)
+        (job,) = door.intake.admit(source)
+        made = make(Task(job_id=job.id, request=job.runs, image=PNG))
+        assert isinstance(made, Produced)
+        told = tuple(CaptionCandidate(text=text, score=-1.0) for text in ("a cat", "a dog"))
+        times = JobTimes(waited_s=0, since_claim_s=0, attempt_s=0)
+        parts = EndedParts(journal=door.journal, kept_parts=door.kept_parts)
+        produced = replace(made, candidates=told)
+        job = door.journal.start(job)
+        assert parts.deliverable(Unpublished(job=job, source=source, produced=produced, times=times)) is None
+        assert f"{job.id}.part0" in house.temporary()
+        house.drop("job.yaml", JOB)
+        admit(door, "job.yaml")
+        assert len(door.intake.withdrawn()) == 1
+        assert not [name for name in house.temporary() if ".part" in name]
+    finally:
+        door.close()
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -299,6 +392,43 @@ def test_a_picture_is_read_where_it_lies_and_nothing_else_in_its_place(
             door.inputs.of(job, source)
     finally:
         door.close()
+
+
+def test_a_picture_that_is_too_large_is_refused_by_itself(house: House) -> None:
+    dropped(house, "set/a.png", "set/large.png")
+    os.truncate(house.inbox / "set/large.png", 3_000_000_000)
+    house.drop("cats.yaml", JOB)
+    assert house.drain(play, limits={"image_bytes": 1000}).failed == 1
+    (report,) = [name for name in house.failed() if name.endswith(".json")]
+    told = json.loads((house.outbox / "failed" / report).read_text())
+    assert (told["kind"], told["reason"]) == ("bad_input", "set/large.png is larger than 1,000 bytes")
+    assert [row["file_name"] for row in lines(house.outbox / "cats/metadata.jsonl")] == ["a.png"]
+
+
+def test_an_image_that_a_job_names_and_that_is_too_large_is_not_copied(door: Door) -> None:
+    dropped(door.house, "start.png")
+    os.truncate(door.house.inbox / "start.png", 3_000_000_000)
+    door.house.drop("job.yaml", b"prompt: a cat\nimage: start.png\nstrength: 0.5\n")
+    source, jobs = admit(door, "job.yaml")
+    assert jobs == ()
+    assert source.failure is not None
+    assert source.failure.message == "start.png is larger than 1,000,000 bytes"
+    assert door.house.waiting() == ["start.png"]
+    assert door.house.temporary() == [f"{source.id}/job.yaml"]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_no_picture_is_refused_by_itself_whatever_its_name_is(house: House, is_first: bool) -> None:
+    dropped(house, *([] if is_first else ["set/a.png"]))
+    house.drop("set/text.jpg", b"this is no picture, whatever its name says\n" * 9)
+    if is_first:
+        house.drain(play)
+        dropped(house, "set/a.png")
+    house.drop("cats.yaml", JOB)
+    house.drain(play)
+    request = house.sidecar("cats/metadata.json")["request"]
+    assert (request["captioned"], request["failed"]) == (1, 0 if is_first else 1)
+    assert "set/text.jpg" in house.failed()
 
 
 def test_ids_of_a_large_set_sort_as_its_pictures_do(door: Door) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from aura_daemon.errors import Problem
 from aura_daemon.jobfile.image_names import image_names, image_sets
+from aura_daemon.jobfile.keys import image_patterns
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.image_patterns import MOST_PATTERNS, PatternsBelow, normalized
 from aura_daemon.jobfile.schema import job_schema
@@ -90,6 +91,11 @@ def test_what_leads_out_of_the_inbox_or_names_nothing_is_refused(images: object)
     assert [problem.key for problem in problems] == ["images"]
     schema = next(one for one in job_schema()["anyOf"] if one["title"] == "CaptionJob")["properties"]["images"]
     assert not jsonschema.Draft202012Validator(schema).is_valid(images)
+
+
+@pytest.mark.parametrize(("pattern", "is_name"), [("set/**", True), ("a.png", True), ("**", False), ("s?t/a", False)])
+def test_only_what_begins_with_a_name_may_count_from_the_top(pattern: str, is_name: bool) -> None:
+    assert image_patterns.begins_with_a_name(pattern) is is_name
 
 
 def test_patterns_are_a_text_or_a_list_and_each_counts_once() -> None:
