@@ -141,6 +141,11 @@ def escaped(name: str) -> str:
     return "".join(character if _is_harmless(character) else _escape(character) for character in name)
 
 
+def encodable(name: str) -> str:
+    """A name as YAML, JSON and CSV can hold it: escaped where it has bytes that are no text, else unchanged."""
+    return escaped(name) if any("\ud800" <= sign <= "\udfff" for sign in name) else name
+
+
 def _is_harmless(character: str) -> bool:
     """Whether a character is printable or a space (Japanese names hold U+3000), and no mark that reverses text."""
     return character.isprintable() or unicodedata.category(character) == "Zs"

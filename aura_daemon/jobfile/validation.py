@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
+from aura_daemon.file_names import encodable
 from aura_daemon.formats.prompts.prompt_tags import (
     MOST_LORA_WEIGHT,
     MOST_LORAS,
@@ -43,6 +44,8 @@ TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE, REFLECT, BENCHMAR
 
 TEXTS: Final = ("prompt", "negative_prompt")
 """Keys whose text is drawn."""
+
+NO_TEXT: Final = "takes a name with bytes that are no text (UTF-8): rename the picture or its folder"
 
 _Model: TypeAlias = type[GenerateJob | CaptionJob | RegenerateKeys | ReflectKeys | BenchmarkKeys]
 
@@ -218,6 +221,12 @@ _NO_LORA: Final = (
 def _explained(problem: Problem, mapping: Mapping[str, object], task: str, written: str) -> Problem:
     """Adds what pydantic cannot know: a key of another task, a missing prompt, a ratio that is no near match."""
     model = _model_of(task, mapping)
+    found: object = mapping
+    for part in problem.key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else found
+    texts = found if isinstance(found, list) else [found]
+    if any(isinstance(text, str) and text != encodable(text) for text in texts):
+        return replace(problem, message=NO_TEXT)
     if problem.message.startswith("unknown key") and problem.key in _KNOWN:
         advice = ": say it with `sizes`" if problem.key in SIZE and model is BenchmarkJob else ""
         if problem.key == "sampling" and model in (GenerateJob, BenchmarkJob):

@@ -119,7 +119,7 @@ class SetExpander:
         for path in paths:
             below = PurePosixPath(path).relative_to(base) if base else PurePosixPath(path)
             own = replace(request, image=path, picture=path if path in waiting else "", of_set=True)
-            text = f"{before}{to_yaml({'image': _encodable(path)})}".encode()
+            text = f"{before}{to_yaml({'image': path})}".encode()
             inner = file_names.portable_folder("" if str(below.parent) == "." else f"x/{below.parent}")[2:]
             yield SetMember(
                 spec=replace(spec, request=own, images=()),
@@ -185,8 +185,3 @@ def _stem(stem: str) -> str:
     """The stem of a picture's result, which is not that of the files of the set."""
     fit = file_names.portable(file_names.output_stem(stem, None))
     return f"{fit}_" if fit.casefold().partition(".")[0] == STEM else fit
-
-
-def _encodable(path: str) -> str:
-    """A path as YAML can hold it; bytes that are no text are escaped."""
-    return file_names.escaped(path) if any("\ud800" <= sign <= "\udfff" for sign in path) else path

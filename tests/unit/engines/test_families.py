@@ -162,7 +162,11 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_every_family_has_a_case() -> None:
-    assert {case.kind for case in CASES} == set(FAMILIES) == set(JobKind) - {JobKind.GRID, JobKind.DATASET, JobKind.BENCHMARK}
+    assert (
+        {case.kind for case in CASES}
+        == set(FAMILIES)
+        == set(JobKind) - {JobKind.GRID, JobKind.DATASET, JobKind.BENCHMARK}
+    )
 
 
 def test_every_captioner_has_a_case(tmp_path: Path) -> None:

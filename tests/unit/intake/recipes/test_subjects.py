@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -206,3 +207,22 @@ def test_check_shows_what_a_recipe_makes_of_a_file(
         "1 to caption\n  as its folder's recipe makes it:\n    task: caption\n    caption:\n      trigger_word: sks\n"
         in out
     )
+
+
+@pytest.mark.parametrize("text", ["task: generate\nprompt: x\nstrength: 0.5\n", "task: generate\nprompt: x\n"])
+def test_a_picture_whose_name_is_no_text_is_drawn_from_as_any_other(house: House, text: str) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    house.drop("r/_defaults.yaml", text.encode())
+    house.drop(f"r/{name}.png", PNG)
+    assert house.drain().done == 1
+    assert house.results() == [f"r/{name}.json", f"r/{name}.png"]
+    assert house.drain().done == 0
+
+
+@pytest.mark.parametrize("pick", ["each", "all"])
+def test_a_pattern_that_fits_a_picture_whose_name_is_no_text_says_so(house: House, pick: str) -> None:
+    house.drop("photos/caf\udce9.png", PNG)
+    house.drop("a.yaml", f"prompt: x\nimage: photos/*.png\npick: {pick}\ncount: 2\n".encode())
+    house.drop("b.yaml")
+    assert house.drain().failed == 1
+    assert "bytes that are no text" in (house.outbox / "failed/a.yaml.json").read_text()

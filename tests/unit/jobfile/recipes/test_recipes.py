@@ -15,7 +15,7 @@ from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.jobfile.recipes.subject import PictureFacts, Subject
-from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobfile.validation import NO_TEXT, JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 
@@ -373,3 +373,18 @@ def test_a_folder_may_name_a_set_for_the_job_files_in_it() -> None:
     assert sets("images: x", "steps: 3") == (("x/**",),)
     assert sets("task: caption", "task: caption\nimage: a.jpg") == ()
     assert dropped('task: caption\nimages: "set/**"\nmax_words: 3') == [CaptionRequest(max_words=3)]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key"),
+    [
+        ('task: generate\nprompt: "oil of {stem}"\n', "prompt"),
+        ("task: reflect\n", "image"),
+        ('caption: {prefix: "{stem}"}\n', "caption.prefix"),
+        ('tags: ["{stem}"]\ntask: generate\nprompt: x\n', "tags.0"),
+    ],
+)
+def test_a_key_that_takes_a_name_with_bytes_that_are_no_text_says_so(recipe: str, key: str) -> None:
+    found = of_picture([folder(recipe)], subject=subject("in/caf\udce9.png", is_picture=True))
+    assert isinstance(found, RejectedFile)
+    assert [(one.key, one.message) for one in found.problems] == [(key, NO_TEXT)]
