@@ -388,3 +388,17 @@ def test_a_key_that_takes_a_name_with_bytes_that_are_no_text_says_so(recipe: str
     found = of_picture([folder(recipe)], subject=subject("in/caf\udce9.png", is_picture=True))
     assert isinstance(found, RejectedFile)
     assert [(one.key, one.message) for one in found.problems] == [(key, NO_TEXT)]
+
+
+@pytest.mark.parametrize("row", ["task,prompt\ncaption,a cat\n", "task,prompt\ncaption,a\ncaption,b\n"])
+def test_a_row_is_about_no_set_that_its_folder_names(row: str) -> None:
+    found = parse(SourceKind.PROMPT_TABLE, row.encode(), file="t.csv", folders=[folder('images: "set/**"\n')])
+    assert isinstance(found, RejectedFile)
+    (problem,) = found.problems
+    assert "comes from the folder's settings, and is for a job file (.yaml)" in str(problem)
+
+
+def test_rows_that_draw_or_name_their_picture_run_beside_a_recipe_of_a_set() -> None:
+    rows = "task,image,prompt\ncaption,a.png,\ngenerate,,a cat\n"
+    caption, drawing = asked(rows, 'images: "set/**"\n', path="in/t.csv", kind=SourceKind.PROMPT_TABLE)
+    assert (caption.image, drawing.prompt) == ("a.png", "a cat")
