@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
 from aura_daemon.jobfile.image_names import image_names, image_sets
@@ -50,10 +53,48 @@ def matched(*patterns: str, folder: str = "") -> list[str]:
         ("set [x/d.png", []),
         ("set/[z-a].png", []),
         ("**", list(PATHS)),
+        ("set/*a*.*g", ["set/a.png", "set/caf\u00e9.png"]),
+        ("**/**/a.png", ["set/a.png", "set/in/a.png"]),
+        ("**/in/**/*.*", ["set/in/a.png", "set/in/deep/c.webp"]),
+        ("set[+-0]a.png", []),
     ],
 )
 def test_a_pattern_matches_as_shells_do_in_any_case(pattern: str, paths: list[str]) -> None:
     assert matched(pattern) == paths
+
+
+NAMES = st.text("ab", min_size=1, max_size=6)
+
+
+@given(st.text("ab*?", min_size=1, max_size=6), NAMES)
+def test_one_name_matches_as_fnmatch_has_it(pattern: str, name: str) -> None:
+    below = PatternsBelow(folder="", patterns=(f"x/{pattern.replace('**', '*')}",))
+    assert bool(below.matched_by(f"x/{name}")) == fnmatchcase(name, pattern.replace("**", "*"))
+
+
+@given(
+    st.lists(st.sampled_from(["**", "a", "b", "*"]), min_size=1, max_size=6),
+    st.lists(st.sampled_from("ab"), min_size=1, max_size=6),
+)
+def test_folders_match_as_they_do_one_by_one(parts: list[str], names: list[str]) -> None:
+    below = PatternsBelow(folder="", patterns=("/".join(parts),))
+    assert bool(below.matched_by("/".join(names))) == matches(parts, names)
+
+
+def matches(parts: list[str], names: list[str]) -> bool:
+    if not parts or not names:
+        return not parts and not names
+    if parts[0] == "**":
+        rest = [matches(parts[1:], names[at:]) for at in range(len(names) + 1)] if parts[1:] else [True]
+        return any(rest)
+    return parts[0] in ("*", names[0]) and matches(parts[1:], names[1:])
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 12 + "*b.png", "**/a/" * 12 + "b.png", "**/*a*a*a*a*a*b/" * 3 + "b"])
+@pytest.mark.timeout(20)
+def test_no_pattern_takes_longer_than_a_name_is_long(pattern: str) -> None:
+    for path in ("a" * 200, "a/" * 60 + "a", "/".join(["a" * 60] * 30)):
+        assert not PatternsBelow(folder="", patterns=(pattern,)).matched_by(path)
 
 
 def test_a_pattern_counts_from_a_folder() -> None:
