@@ -398,6 +398,22 @@ def test_a_row_is_about_no_set_that_its_folder_names(row: str) -> None:
     assert "comes from the folder's settings, and is for a job file (.yaml)" in str(problem)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("task: caption\nimage: photos/*.jpg\n", "cat.yaml:2: image: is one picture; a set of them is `images: "),
+        ("image: photos/*.jpg\n", "cat.yaml:1: image: is one picture; a set of them is `images: "),
+        ("task: reflect\nimage: photos/*.jpg\n", "cat.yaml:2: image: is one picture, with which the reflection begins"),
+        ("task: regenerate\nimage: photos/*.jpg\n", "cat.yaml:2: image: is one picture: name each in a job of its own"),
+    ],
+)
+def test_a_task_about_one_picture_takes_no_pattern(text: str, told: str) -> None:
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", subject=subject("cat.yaml"))
+    assert isinstance(found, RejectedFile)
+    (problem,) = found.problems
+    assert str(problem).startswith(told)
+
+
 def test_rows_that_draw_or_name_their_picture_run_beside_a_recipe_of_a_set() -> None:
     rows = "task,image,prompt\ncaption,a.png,\ngenerate,,a cat\n"
     caption, drawing = asked(rows, 'images: "set/**"\n', path="in/t.csv", kind=SourceKind.PROMPT_TABLE)
