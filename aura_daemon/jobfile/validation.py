@@ -232,10 +232,17 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
         if problem.key == "sampling" and model in (GenerateJob, BenchmarkJob):
             advice = ": the sampler is named with `scheduler`"
         if problem.key == "images":
-            advice = ": so many pictures are asked for with `count`; captions of a set are `task: caption`"
+            is_set = isinstance(mapping["images"], str | list)
+            advice = (
+                ": write `task: caption`, as without it a `prompt` is drawn"
+                if is_set and "task" not in mapping
+                else (": so many pictures are asked for with `count`; captions of a set are `task: caption`")
+            )
         of = " and `of: caption`" if model is CaptionBenchmarkJob else ""
         message = f"`{problem.key}` does not go with `task: {task}`{of}{advice}"
         return replace(problem, message=message, suggestion="")
+    if problem.message.startswith("unknown key") and problem.key == "rounds":
+        return replace(problem, message=f"`rounds` goes with `task: {REFLECT}`", suggestion="")
     if problem.message.startswith("unknown key"):
         path = problem.key.split(".")
         return with_meaning(problem, model.model_fields) if len(path) == 1 else problem
@@ -243,7 +250,8 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
         message = f"{MISSING}: to YAML `{written}` is a comment; a text that begins with `#` needs quotes around it"
         return replace(problem, message=message)
     if problem.message == MISSING:
-        return replace(problem, message=f"{MISSING}: what should be drawn?")
+        what = "which picture is described first?" if problem.key == "image" else "what should be drawn?"
+        return replace(problem, message=f"{MISSING}: {what}")
     if problem.key == "scheduler" and problem.message.startswith("must be one of"):
         return replace(problem, suggestion=scheduler_meant(str(mapping.get("scheduler"))) or problem.suggestion)
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem

@@ -161,7 +161,7 @@ def _pictures(
         return None
     picked = Pick(str(pick)) if pick in tuple(Pick) else Pick.ALL
     if not names:
-        return "stands for no picture: none fits, beside the file or below the inbox"
+        return "stands for no picture: none fits, beside the file or below the inbox: put pictures there, or correct it"
     if len(names) > MOST_MATCHES:
         return f"stands for more than {MOST_MATCHES:,} pictures: name fewer of them"
     if picked is Pick.ALL and len(names) > MOST_IN_LIST:

@@ -151,7 +151,7 @@ def test_a_pattern_that_fits_nothing_is_refused_with_one_line(house: House) -> N
     house.drop("job.yaml", b'prompt: x\nimage: "in/*.png"\n')
     house.drain()
     (problem,) = house.sidecar("failed/job.yaml.json")["problems"]
-    words = 'stands for no picture: none fits, beside the file or below the inbox (given: "in/*.png")'
+    words = 'stands for no picture: none fits, beside the file or below the inbox: put pictures there, or correct it (given: "in/*.png")'
     assert problem == f"job.yaml:2: image: {words}"
 
 

@@ -146,6 +146,8 @@ def test_patterns_are_a_text_or_a_list_and_each_counts_once() -> None:
     ("keys", "words"),
     [
         ({"task": "caption", "image": "a.png", "images": "*"}, "list it among `images`"),
+        ({"prompt": "a photo of", "images": "set"}, "write `task: caption`, as without it a `prompt` is drawn"),
+        ({"task": "generate", "prompt": "a cat", "images": "set"}, "captions of a set are `task: caption`"),
         ({"prompt": "a cat", "images": 4}, "so many pictures are asked for with `count`"),
     ],
 )
