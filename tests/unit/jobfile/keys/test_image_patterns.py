@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aura_daemon.errors import Problem
 from aura_daemon.jobfile.image_names import image_names, image_sets
 from aura_daemon.jobfile.keys.caption import CaptionJob
-from aura_daemon.jobfile.keys.image_patterns import MOST_PATTERNS, PatternsBelow, normalized
+from aura_daemon.jobfile.keys.image_patterns import MOST_PATTERNS, PatternsBelow, begins_with_a_name, normalized
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobfile.validation import JobSpec, validated
 
@@ -95,6 +95,11 @@ def matches(parts: list[str], names: list[str]) -> bool:
 def test_no_pattern_takes_longer_than_a_name_is_long(pattern: str) -> None:
     for path in ("a" * 200, "a/" * 60 + "a", "/".join(["a" * 60] * 30)):
         assert not PatternsBelow(folder="", patterns=(pattern,)).matched_by(path)
+
+
+@pytest.mark.parametrize(("pattern", "may"), [("set/**", True), ("a.png", True), ("**", False), ("s*t/a.png", False)])
+def test_only_a_pattern_that_begins_with_a_name_may_count_from_the_top(pattern: str, may: bool) -> None:
+    assert begins_with_a_name(pattern) is may
 
 
 def test_a_pattern_counts_from_a_folder() -> None:
