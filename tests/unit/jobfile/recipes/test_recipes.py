@@ -414,6 +414,12 @@ def test_a_task_about_one_picture_takes_no_pattern(text: str, told: str) -> None
     assert str(problem).startswith(told)
 
 
+def test_a_table_that_is_refused_for_its_folder_s_set_waits_for_no_image() -> None:
+    rows = b'{"task": "caption", "image": "a.png"}\n{"task": "caption"}\n'
+    assert image_names(rows, file="in/t.jsonl") == ("a.png", None)
+    assert image_names(rows, file="in/t.jsonl", folders=[folder('images: "set/**"\n')]) == ()
+
+
 def test_rows_that_draw_or_name_their_picture_run_beside_a_recipe_of_a_set() -> None:
     rows = "task,image,prompt\ncaption,a.png,\ngenerate,,a cat\n"
     caption, drawing = asked(rows, 'images: "set/**"\n', path="in/t.csv", kind=SourceKind.PROMPT_TABLE)
