@@ -35,6 +35,9 @@ _DEVICES: Final = frozenset(
 The last three are digits in superscript.
 """
 
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
+"""Bytes that are no text, as `os.fsdecode` returns them."""
+
 _SPACES: Final = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 """All spaces but the ordinary one (Unicode's category Zs)."""
 
@@ -139,6 +142,11 @@ def escaped(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(character if _is_harmless(character) else _escape(character) for character in name)
+
+
+def encodable(name: str) -> str:
+    """A name as YAML, JSON and CSV can hold it: escaped where it has bytes that are no text, else unchanged."""
+    return escaped(name) if _NO_TEXT.search(name) else name
 
 
 def _is_harmless(character: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, astuple, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Final, assert_never
@@ -19,6 +19,7 @@ from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.intake.folder_listings import FolderListings
+from aura_daemon.intake.sets.finding import SetFinder
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, parse_defaults
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.recipes.merging import is_recipe, task_of_pictures
@@ -56,6 +57,9 @@ _VERBS: Final = {
 _ALWAYS_SHOWN: Final = frozenset({"prompt", "seed", "check"})
 """Keys that the line of a job shows even where all jobs of the file agree."""
 
+_OURS: Final = frozenset({"described", "picture"})
+"""What a request has that no key says."""
+
 
 def check(files: list[Path], config: Path | None = None, *, expand: bool = False) -> int:
     """Prints a line for each valid file, then every problem of the others; 1 where there is any.
@@ -79,6 +83,7 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
 class _Checker:
     def __init__(self, settings: Settings, *, expand: bool) -> None:
         self._inbox = settings.inbox
+        self._settings = settings
         self._expand = expand
         self._contents = FileContents(settings, frozenset(Accept))
 
@@ -106,17 +111,37 @@ class _Checker:
         if picture := _picture_beside(file):
             warnings = {f"it lies beside {picture}, so the daemon leaves it alone": None, **warnings}
         return [
-            f"{name}: {_summary(found)}",
-            *(_job_lines(found) if self._expand else _made_by_recipe(found) if is_recipe(folders) else ()),
+            f"{name}: {_summary(found, lambda images: self._matching(file, below, images))}",
+            *(_job_lines(found) if self._expand else self._made(found) if is_recipe(folders) else ()),
             *(escaped(f"warning: {name}: {warning}") for warning in warnings),
         ]
+
+    def _made(self, parsed: ParsedFile) -> Iterator[str]:
+        return _made_by_recipe(parsed, drawn_seeds=self._contents.drawn_seeds)
+
+    def _matching(self, file: Path, below: str, images: Sequence[str]) -> int:
+        """How many pictures match patterns now; a file elsewhere counts as one at the top of the inbox, too."""
+        settings = self._settings
+        count = 0
+        for root, job in [(self._inbox, below)] if below else [(file.absolute().parent, ""), (self._inbox, "")]:
+            finder = SetFinder(
+                root,
+                None,
+                ignore=settings.ignore,
+                take=settings.take,
+                companions=settings.companions,
+                now=time.time,
+            )
+            count = count or len(finder.found(job, images).pictures)
+        return count
 
 
 def _of_settings(defaults: FolderDefaults) -> str:
     """What a folder's settings are for."""
     if not is_recipe([defaults]):
         return "the settings of its folder"
-    verb = {"generate": "drawn from", "regenerate": "made again"}.get(task_of_pictures([defaults]), "captioned")
+    verbs = {"generate": "drawn from", "regenerate": "made again", "reflect": "described and drawn, round after round"}
+    verb = verbs.get(task_of_pictures([defaults]), "captioned")
     return f"the recipe of its folder: pictures that are dropped there are {verb}"
 
 
@@ -128,16 +153,19 @@ def _picture_beside(file: Path) -> str:
     return next(listing.pictures_of(file.name), "")
 
 
-def _summary(parsed: ParsedFile) -> str:
-    """How many jobs a file asks for, by what they do."""
+def _summary(parsed: ParsedFile, matching: Callable[[Sequence[str]], int]) -> str:
+    """How many jobs a file asks for, by what they do. `matching`: how many pictures match patterns now."""
     sets = [job.spec for job in parsed.jobs if isinstance(job.spec, JobSpec) and job.spec.images]
     counts = Counter(type(job.spec.request) for job in parsed.jobs if job.spec not in sets)
     parts = [f"{counts[kind]} to {verb}" for kind, verb in _VERBS.items() if counts[kind]]
-    parts += [f"one for each picture that matches {', '.join(spec.images)}" for spec in sets]
+    for spec in sets:
+        number = matching(spec.images)
+        now = f"{number:,} now" if number else "none matches now"
+        parts.append(f"one for each picture that matches {', '.join(spec.images)} ({now})")
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"
 
 
-def _made_by_recipe(parsed: ParsedFile) -> Iterator[str]:
+def _made_by_recipe(parsed: ParsedFile, *, drawn_seeds: Collection[int]) -> Iterator[str]:
     """The keys of the first job as its folder's recipe makes them."""
     spec = parsed.jobs[0].spec
     request = spec.request
@@ -147,8 +175,9 @@ def _made_by_recipe(parsed: ParsedFile) -> Iterator[str]:
     else:
         of_spec = {key: _simple(value) for key in ("rounds", "images") if (value := getattr(spec, key))}
         said = {"task": "reflect" if "rounds" in of_spec else kind_of(request).value, **of_spec}
-        hidden = ("described", "picture")
-        said |= {key: value for key, value in _plain(request).items() if value is not None and key not in hidden}
+        said |= {key: value for key, value in _plain(request).items() if value is not None and key not in _OURS}
+        if said.get("seed") in drawn_seeds:  # another one is drawn for the daemon
+            del said["seed"]
     more = ", the first job (--expand lists all)" if len(parsed.jobs) > 1 else ""
     yield f"  as its folder's recipe makes it{more}:"
     yield from (escaped(f"    {line}") for line in to_yaml(said).splitlines())
@@ -204,7 +233,7 @@ def _one_of_set(spec: JobSpec | RegenerateSpec) -> Request | RegenerateRequest:
 
 def _differing(requests: Sequence[GenerateRequest]) -> list[str]:
     """Keys for which the jobs have more than one value."""
-    keys = [field.name for field in fields(GenerateRequest) if field.name not in _ALWAYS_SHOWN]
+    keys = [field.name for field in fields(GenerateRequest) if field.name not in _ALWAYS_SHOWN | _OURS]
     return [key for key in keys if len({getattr(request, key) for request in requests}) > 1]
 
 

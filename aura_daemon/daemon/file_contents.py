@@ -44,6 +44,8 @@ class FileContents:
         self._subjects = SubjectsOnDisk(
             settings.inbox, companions=settings.companions, most_image_bytes=settings.limits.image_bytes
         )
+        self.drawn_seeds: set[int] = set()
+        """What was drawn so far where jobs share a seed that nobody chose."""
         self._folder_defaults = FolderDefaultsReader(settings.inbox, CompletenessTracker(0, now=time.monotonic))
 
     def folders_above(self, path: str, *, shown: str) -> tuple[FolderDefaults, ...] | Problem:
@@ -76,7 +78,7 @@ class FileContents:
                     file=shown,
                     folders=folders,
                     catalogue=self._catalogue,
-                    draw=drawn_seed,
+                    draw=self._draw,
                     prompt_lines=self._prompt_lines,
                     subject=self._subjects.of(file, path or name) if file is not None else NOBODY,
                 )
@@ -95,7 +97,7 @@ class FileContents:
                 subject = Subject(path=path or name, is_picture=True)
                 if file is not None:
                     subject = self._subjects.of(file, subject.path, content)
-                made = parser.of_picture(folders, subject=subject, catalogue=self._catalogue, draw=drawn_seed)
+                made = parser.of_picture(folders, subject=subject, catalogue=self._catalogue, draw=self._draw)
                 return made.problems if isinstance(made, RejectedFile) else made
             case Leave():
                 return (Problem(file=shown, message=f"would be left alone: {escaped(str(route))}"),)
@@ -105,6 +107,11 @@ class FileContents:
                 return (Problem(file=shown, message="is empty or holds nothing but zeros"),)
             case _:  # pragma: no cover
                 assert_never(route)
+
+    def _draw(self) -> int:
+        seed = drawn_seed()
+        self.drawn_seeds.add(seed)
+        return seed
 
     def problem_of_image(self, content: bytes) -> str:
         """Why the bytes of an image would not be taken; empty where nothing speaks against them."""

@@ -1,4 +1,7 @@
-"""Writes a mapping as readable YAML, which `yaml_reader` reads back as the same mapping. In: keys. Out: text."""
+"""Writes a mapping as readable YAML, which `yaml_reader` reads back as the same mapping. In: keys. Out: text.
+
+Only names with bytes that are no text are escaped, as YAML cannot hold them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from aura_daemon.file_names import encodable
 from aura_daemon.formats.yaml_scalars import resolved
 
 _BASE: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -28,6 +32,7 @@ class _Dumper(_BASE):  # type: ignore[misc]
 
 
 def _text(dumper: Any, text: str) -> Any:
+    text = encodable(text)
     style = None if isinstance(resolved(text), str) else "'"
     if _SEPARATORS.search(text):
         style = '"'

@@ -1,12 +1,13 @@
 """Claimed bytes -> jobs in the journal, or the reason why there are none. No job comes into the journal otherwise.
 
 `Admission.admit` reads the claimed bytes once and copies the images that the jobs name, so that later changes do not
-matter.
+matter. A fault of ours that one file brings to light refuses this file, and stops nothing else.
 """
 
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -17,7 +18,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
-from aura_daemon.errors import Problem
+from aura_daemon.errors import BrokenState, Problem
 from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
@@ -41,6 +42,7 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source
+from aura_daemon.problems import cut
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
@@ -81,6 +83,20 @@ class Admission:
 
         Raises OSError, with nothing journaled, for a fault of the file system that may pass.
         """
+        try:
+            return self._admit(source)
+        except (OSError, MemoryError, BrokenState):
+            raise
+        except Exception as error:
+            if self._journal.source(source.id).state is not SourceState.CLAIMED:
+                raise  # it is admitted
+            logger.error("{}", traceback.format_exc())
+            first = file_names.escaped(cut(str(error).partition("\n")[0]))
+            message = f"an unforeseen fault: {type(error).__name__}: {first}".removesuffix(": ")
+            mend = "This is a mistake of aura-daemon, not of the file: report it; the traceback is in the log."
+            return self._refuse(source, message, mend, kind=FailureKind.UNEXPECTED)
+
+    def _admit(self, source: Source) -> tuple[Job, ...]:
         file = self._claims.file_of(source)
         try:
             with durable_files.opened(file) as opened:
@@ -141,9 +157,17 @@ class Admission:
             pictures = "1 picture" if len(jobs) - len(alone) == 1 else f"{len(jobs) - len(alone):,} pictures"
             logger.info("{} queued {} of a set from {}", source.id, pictures, path)
 
-    def _refuse(self, source: Source, message: str, mend: str, problems: tuple[Problem, ...] = ()) -> tuple[()]:
+    def _refuse(
+        self,
+        source: Source,
+        message: str,
+        mend: str,
+        problems: tuple[Problem, ...] = (),
+        *,
+        kind: FailureKind = FailureKind.BAD_INPUT,
+    ) -> tuple[()]:
         """Journals why a file gives no jobs."""
-        failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+        failure = Failure(kind=kind, message=message, mend=mend)
         self._journal.admit(replace(source, failure=failure, problems=problems), ())
         logger.error("{} refused: {}: {}", source.id, file_names.escaped(source.path), message)
         for problem in problems if len(problems) > 1 else ():

@@ -8,7 +8,7 @@ them has decided all three. So are beams and sampling of a caption. Of `caption`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -225,7 +225,4 @@ def _unknown(key: str, document: Document, file: str) -> Problem:
     suggestion = nearest(key, {*KEYS, *ABOUT_ONE_JOB, PROMPT_LINES})
     line = document.lines.get(key)
     problem = Problem(file=file, line=line, key=key, message="unknown key", suggestion=suggestion)
-    if key == "images":
-        message = "is for a job file: each picture that is dropped into the folder is a job by itself"
-        return replace(problem, message=message, suggestion="")
     return with_meaning(problem, KEYS)

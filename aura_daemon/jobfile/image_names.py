@@ -33,12 +33,13 @@ def image_names(content: bytes, *, file: str, folders: Sequence[FolderDefaults] 
     except for problems that only the expanded jobs show: a sheet that is too large, a prompt that a choice leaves
     blank, a combination with a mask and without an image.
     """
-    jobs, subject = JobPlans(file=file, folders=folders), Subject(path=file)
+    is_table = extension_of(file) in TABLE_EXTENSIONS
+    jobs, subject = JobPlans(file=file, folders=folders, may_name_sets=not is_table), Subject(path=file)
 
     def named(keys: Mapping[str, object]) -> Iterator[str | None]:
         return _names_in(with_images_named(with_recipes(keys, folders, subject), subject))
 
-    if extension_of(file) in TABLE_EXTENSIONS:
+    if is_table:
         in_rows = dict.fromkeys(name for keys in keys_of_rows(content, file=file) for name in named(keys))
         is_refused = bool(in_rows) and _is_refused(jobs, added_rows(jobs, content))
         return () if is_refused else tuple(in_rows)

@@ -143,15 +143,17 @@ class JobPlans:
         folders: Sequence[FolderDefaults] = (),
         catalogue: Catalogue | None = None,
         subject: Subject = NOBODY,
+        may_name_sets: bool = True,
     ) -> None:
         """`file`: its name in problems; `folders`: the settings of its folders, nearest first.
 
         Without a catalogue no names are checked, and word lists are not expanded. Without a subject no placeholder is
-        filled in.
+        filled in. `may_name_sets`: whether documents may be about sets of images, by their folders' settings too.
         """
         self.file = file
         self.folders = folders
         self._subject = subject
+        self._may_name_sets = may_name_sets
         self._numbers = count()
         self._validated = partial(validated, file=file, folders=folders, catalogue=catalogue)
         self._parser = WildcardParser(catalogue)
@@ -171,6 +173,10 @@ class JobPlans:
         recipe = applied(keys, self.folders, self._subject, file=self.file, lines=lines, numbers=self._numbers)
         if not isinstance(recipe, AppliedRecipe):
             return recipe
+        if recipe.keys.get("images") is not None and not self._may_name_sets:
+            by_folder = "" if keys.get("images") is not None else "comes from the folder's settings, and "
+            message = f"{by_folder}is for a job file (.yaml): a row is about one picture, its `image`"
+            return (Problem(file=self.file, line=lines.get("images", lines.get("")), key="images", message=message),)
         keys, warnings = recipe.keys, (*warnings, *recipe.warnings)
 
         def keep(plan: ExpansionPlan | JobSpec | RegenerateSpec) -> tuple[()]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from aura_daemon.formats.prompt_lists.setting_names import MEANINGS
 from aura_daemon.formats.prompts.prompt_tags import remarks_on_comments, remarks_on_tags
+from aura_daemon.jobfile.recipes.checking import misspelt
 from aura_daemon.jobs.prompts.placeholders import names_in
 from aura_daemon.jobs.requests import GenerateRequest, RegenerateRequest, Request
 from aura_daemon.problems import cut
@@ -74,6 +75,8 @@ def _braces(text: str, are_filled: bool) -> Iterable[str]:
         if names_in(match[0]):
             if not are_filled:
                 yield f"`{match[0]}` is drawn with its braces: it stands for something where a job has an `image`"
+            continue
+        if are_filled and any(misspelt({"prompt": match[0]})):  # it is told of already
             continue
         weight = _NOVELAI_WEIGHT ** min(len(match[1]), len(match[3]))
         advice = f"NovelAI's emphasis is `({cut(match[2].strip())}:{weight:.2f})` here"

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
+from aura_daemon.file_names import encodable
 from aura_daemon.formats.prompts.prompt_tags import (
     MOST_LORA_WEIGHT,
     MOST_LORAS,
@@ -43,6 +44,8 @@ TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE, REFLECT, BENCHMAR
 
 TEXTS: Final = ("prompt", "negative_prompt")
 """Keys whose text is drawn."""
+
+NO_TEXT: Final = "takes a name with bytes that are no text (UTF-8): rename the picture or its folder"
 
 _Model: TypeAlias = type[GenerateJob | CaptionJob | RegenerateKeys | ReflectKeys | BenchmarkKeys]
 
@@ -218,15 +221,28 @@ _NO_LORA: Final = (
 def _explained(problem: Problem, mapping: Mapping[str, object], task: str, written: str) -> Problem:
     """Adds what pydantic cannot know: a key of another task, a missing prompt, a ratio that is no near match."""
     model = _model_of(task, mapping)
+    found: object = mapping
+    for part in problem.key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else found
+    texts = found if isinstance(found, list) else [found]
+    if any(isinstance(text, str) and text != encodable(text) for text in texts):
+        return replace(problem, message=NO_TEXT)
     if problem.message.startswith("unknown key") and problem.key in _KNOWN:
         advice = ": say it with `sizes`" if problem.key in SIZE and model is BenchmarkJob else ""
         if problem.key == "sampling" and model in (GenerateJob, BenchmarkJob):
             advice = ": the sampler is named with `scheduler`"
         if problem.key == "images":
-            advice = ": so many pictures are asked for with `count`; captions of a set are `task: caption`"
+            is_set = isinstance(mapping["images"], str | list)
+            advice = (
+                ": write `task: caption`, as without it a `prompt` is drawn"
+                if is_set and "task" not in mapping
+                else (": so many pictures are asked for with `count`; captions of a set are `task: caption`")
+            )
         of = " and `of: caption`" if model is CaptionBenchmarkJob else ""
         message = f"`{problem.key}` does not go with `task: {task}`{of}{advice}"
         return replace(problem, message=message, suggestion="")
+    if problem.message.startswith("unknown key") and problem.key == "rounds":
+        return replace(problem, message=f"`rounds` goes with `task: {REFLECT}`", suggestion="")
     if problem.message.startswith("unknown key"):
         path = problem.key.split(".")
         return with_meaning(problem, model.model_fields) if len(path) == 1 else problem
@@ -234,7 +250,8 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
         message = f"{MISSING}: to YAML `{written}` is a comment; a text that begins with `#` needs quotes around it"
         return replace(problem, message=message)
     if problem.message == MISSING:
-        return replace(problem, message=f"{MISSING}: what should be drawn?")
+        what = "which picture is described first?" if problem.key == "image" else "what should be drawn?"
+        return replace(problem, message=f"{MISSING}: {what}")
     if problem.key == "scheduler" and problem.message.startswith("must be one of"):
         return replace(problem, suggestion=scheduler_meant(str(mapping.get("scheduler"))) or problem.suggestion)
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem

@@ -144,7 +144,14 @@ class Door:
     """The parts between inbox and outbox, without the daemon's loop."""
 
     def __init__(
-        self, house: House, *, keeps: bool = False, overwrites: bool = False, reads_heic: bool = True, **settings: Any
+        self,
+        house: House,
+        *,
+        keeps: bool = False,
+        overwrites: bool = False,
+        reads_heic: bool = True,
+        catalogue: Callable[[], Catalogue] = lambda: CATALOGUE,
+        **settings: Any,
     ) -> None:
         """`settings`: as in the configuration; files need the usual time to settle."""
         self.house = house
@@ -154,7 +161,7 @@ class Door:
         limits = {"limits": {"image_bytes": 1_000_000}}
         chosen = house.settings(**{**patience, **limits, **settings})
         intake = assemble_intake(
-            chosen, self.journal, now=self.now, keeps=keeps, catalogue=lambda: CATALOGUE, reads_heic=reads_heic
+            chosen, self.journal, now=self.now, keeps=keeps, catalogue=catalogue, reads_heic=reads_heic
         )
         self.claims, self.references, self.inputs = intake.claims, intake.image_lookup, intake.input_images
         self.folders, self.judging, self.intake = intake.folder_defaults, intake.triage, intake.admission

@@ -1,5 +1,6 @@
 """Which names are never jobs, and what outputs are called."""
 
+import os
 import unicodedata
 from itertools import islice
 from pathlib import PurePosixPath
@@ -233,6 +234,11 @@ def test_an_escaped_name_is_one_line_and_always_encodable(name: str) -> None:
     shown = file_names.escaped(name)
     assert len(shown.encode().splitlines()) <= 1
     assert len(shown.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(("name", "held"), [("größer\n", "größer\n"), (os.fsdecode(b"caf\xe9"), r"caf\xe9")])
+def test_of_a_name_only_bytes_that_are_no_text_are_escaped_in_a_document(name: str, held: str) -> None:
+    assert file_names.encodable(name) == held
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.captioning.blip import PreparedPicture
@@ -154,12 +154,24 @@ class Captioning:
         wanted = request.describe or self._settings.caption.describe
         if wanted in engine.writes:
             return None
-        model, able = self._settings.caption.model, ", ".join(what for what in Describe if what in engine.writes)
+        model, able = (
+            self._settings.caption.model,
+            ", ".join(_WRITTEN[what] for what in Describe if what in engine.writes),
+        )
         return Failure(
             kind=FailureKind.BAD_INPUT,
-            message=f"the captioner {model} cannot be asked for `describe: {wanted}`: it writes {able}",
+            message=f"the captioner {model} cannot be asked for `describe: {wanted}`: it writes {able} only",
             mend="Name a Florence-2 as `caption.model`, such as florence-2-base, or leave `describe` out.",
         )
+
+
+_WRITTEN: Final = {
+    Describe.SENTENCE: "sentences",
+    Describe.DETAILED: "detailed descriptions",
+    Describe.PARAGRAPH: "paragraphs",
+    Describe.TAGS: "tags",
+}
+"""What is said of images -> in words."""
 
 
 def _none(message: str, mend: str) -> Failure:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Final
 
-from aura_daemon.file_names import escaped
+from aura_daemon.file_names import encodable
 from aura_daemon.jobs.tasks import PictureState, SetPicture
 
 _COLUMNS: Final = ("file_name", "text", "state", "width", "height", "looks_like", "image", "reason")
@@ -37,7 +37,7 @@ def metadata_lines(rows: Sequence[SetRow], *, holds_kept: bool) -> bytes:
     states = {PictureState.CAPTIONED, *([PictureState.KEPT] if holds_kept else [])}
     pictures = [row.picture for row in rows if row.picture.state in states]
     lines = [
-        json.dumps({"file_name": _encodable(one.file_name), "text": one.text}, ensure_ascii=False) for one in pictures
+        json.dumps({"file_name": encodable(one.file_name), "text": one.text}, ensure_ascii=False) for one in pictures
     ]
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -54,7 +54,7 @@ def table(rows: Sequence[SetRow]) -> bytes:
         one = row.picture
         size = (str(row.width or ""), str(row.height or ""))
         cells = (one.file_name, one.text, one.state, *size, row.looks_like, one.image, one.reason)
-        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in map(_encodable, cells)])
+        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in map(encodable, cells)])
     return text.getvalue().encode()
 
 
@@ -71,8 +71,3 @@ def alike(rows: Sequence[SetRow]) -> list[list[SetRow]]:
 def count(rows: Sequence[SetRow], state: PictureState) -> int:
     """How many pictures have come to this."""
     return sum(row.picture.state is state for row in rows)
-
-
-def _encodable(name: str) -> str:
-    """A name as JSON and CSV can hold it; bytes that are no text are escaped, as no other program finds them either."""
-    return escaped(name) if any("\ud800" <= sign <= "\udfff" for sign in name) else name

@@ -124,7 +124,7 @@ class SetExpander:
         for path in paths:
             below = PurePosixPath(path).relative_to(base) if base else PurePosixPath(path)
             own = replace(request, image=path, picture=path if path in waiting else "", of_set=True)
-            text = f"{before}{to_yaml({'image': _encodable(path)})}".encode()
+            text = f"{before}{to_yaml({'image': path})}".encode()
             inner = file_names.portable_folder("" if str(below.parent) == "." else f"x/{below.parent}")[2:]
             place = f"{folder}/{inner}" if inner else folder
             yield SetMember(
@@ -208,8 +208,3 @@ def _free_stem(folder: str, stem: str, taken: set[tuple[str, str]]) -> str:
             taken.add(key)
             return candidate
     raise AssertionError("candidates never end")
-
-
-def _encodable(path: str) -> str:
-    """A path as YAML can hold it; bytes that are no text are escaped."""
-    return file_names.escaped(path) if any("\ud800" <= sign <= "\udfff" for sign in path) else path

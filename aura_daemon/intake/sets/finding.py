@@ -53,14 +53,17 @@ class SetFinder:
     def __init__(
         self,
         inbox: Path,
-        journal: Journal,
+        journal: Journal | None,
         *,
         ignore: Sequence[str],
         take: Sequence[str],
         companions: Sequence[str],
         now: Callable[[], float],
     ) -> None:
-        """`ignore`, `take` and `companions`: as configured. `now`: seconds since the epoch."""
+        """`ignore`, `take` and `companions`: as configured. `now`: seconds since the epoch.
+
+        Without a journal nothing was claimed.
+        """
         self._inbox = inbox
         self._journal = journal
         self._ignore = ignore
@@ -80,12 +83,14 @@ class SetFinder:
 
     def claimed(self, patterns: PatternsBelow) -> list[Source]:
         """The pictures that match and were claimed by themselves not long ago, before anybody knew of a set."""
+        if (journal := self._journal) is None:
+            return []
         return [
             image
             for start in patterns.starts
-            for image in self._journal.images_taken(start, since=self._now() - COMPANION_S)
+            for image in journal.images_taken(start, since=self._now() - COMPANION_S)
             if any(True for _ in patterns.matched_by(image.path))
-            and not self._journal.namers(image.path, image.size_bytes, image.modified_ns)
+            and not journal.namers(image.path, image.size_bytes, image.modified_ns)
         ]
 
     def unmatched(self, found: FoundSet) -> list[str]:

@@ -8,7 +8,7 @@ by its extension, else a folder with everything below. Case and composed charact
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -129,7 +129,9 @@ class PatternsBelow:
         if not is_below(path, self.folder):
             return ()
         key = collision_key(path[len(self.folder) :].lstrip("/"))
-        return [pattern for pattern in self.patterns if _expression(pattern).fullmatch(key)]
+        names, expressions = _compiled(self.patterns)
+        matched = (pattern for pattern, expression in expressions if expression.fullmatch(key))
+        return [*names.get(key, ()), *matched]
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -137,23 +139,57 @@ def is_below(path: str, folder: str) -> bool:
     return not folder or path.startswith(f"{folder}/")
 
 
-@lru_cache(maxsize=MOST_PATTERNS)
+@lru_cache(maxsize=64)
+def _compiled(patterns: tuple[str, ...]) -> tuple[Mapping[str, Sequence[str]], Sequence[tuple[str, re.Pattern[str]]]]:
+    """The patterns that are names, by what a key of a path must be; of the others, what it must match."""
+    names: dict[str, list[str]] = {}
+    expressions: list[tuple[str, re.Pattern[str]]] = []
+    for pattern in patterns:
+        if any(sign in pattern for sign in "*?["):
+            expressions.append((pattern, _expression(pattern)))
+        else:
+            names.setdefault(collision_key(pattern), []).append(pattern)
+    return names, expressions
+
+
 def _expression(pattern: str) -> re.Pattern[str]:
-    """What a key of a path must match."""
+    """What a key of a path must match.
+
+    What follows `*` or `**`, up to the next one, is looked for once: where it comes first. So `fnmatch` does it, and
+    no pattern takes longer than the name is long.
+    """
     *folders, last = collision_key(pattern).split("/")
-    before = "".join("(?:[^/]+/)*" if part == EVERYTHING else f"{_translated(part)}/" for part in folders)
-    return re.compile(before + ("(?:[^/]+/)*[^/]+" if last == EVERYTHING else _translated(last)), re.DOTALL)
+    runs = [""]
+    for part in folders:
+        if part == EVERYTHING:
+            runs.append("")
+        else:
+            runs[-1] += f"{_translated(part)}/"
+    runs[-1] += "(?:[^/]+/)*[^/]+" if last == EVERYTHING else _translated(last)
+    return re.compile(_looked_for_once(runs, "(?:[^/]+/)*"), re.DOTALL)
 
 
 def _translated(part: str) -> str:
     """One part of a pattern as an expression; a `[` without its `]` stands for itself."""
     pieces: Sequence[str] = re.findall(r"\*+|\?|\[!?\]?[^\]]*\]|.", part, re.DOTALL)
-    return "".join(map(_piece, pieces))
+    runs = [""]
+    for piece in pieces:
+        if piece.startswith("*"):
+            runs.append("")
+        else:
+            runs[-1] += _piece(piece)
+    return _looked_for_once(runs, "[^/]*")
+
+
+def _looked_for_once(runs: Sequence[str], gap: str) -> str:
+    """Expressions with a gap between each two; every gap but the last is the shortest one, and stays so."""
+    if len(runs) == 1:
+        return runs[0]
+    first, *further, last = runs
+    return first + "".join(f"(?>{gap}?{run})" for run in further) + gap + last
 
 
 def _piece(piece: str) -> str:
-    if piece.startswith("*"):
-        return "[^/]*"
     if piece == "?":
         return "[^/]"
     if len(piece) > 2:  # a class: a single sign is never longer
@@ -161,7 +197,7 @@ def _piece(piece: str) -> str:
         negated, signs = signs.startswith("!"), signs.removeprefix("!")
         inner = "".join("-" if sign == "-" else re.escape(sign) for sign in signs)
         try:
-            return re.compile(f"[{'^/' if negated else ''}{inner}]").pattern
+            return re.compile(f"(?!/)[{'^' if negated else ''}{inner}]").pattern
         except re.error:  # `[z-a]` is no range
             return re.escape(piece)
     return re.escape(piece)

@@ -74,9 +74,6 @@ def _added(jobs: JobPlans, row: Row, content: bytes | None) -> tuple[Problem, ..
     found = _keys_of_row(row.value)
     if found.faults:
         return tuple(replace(fault, file=jobs.file, line=row.line) for fault in found.faults)
-    if found.keys.get("images") is not None:
-        message = "is for a job file (.yaml): a row is about one picture, its `image`"
-        return (Problem(file=jobs.file, line=row.line, key="images", message=message),)
     text = content if content is not None else to_yaml(found.keys).encode()
     lines = dict.fromkeys(("", *found.keys), row.line)
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=found.warnings)

@@ -29,7 +29,8 @@ def parse(
 
     `prompt_lines`: as configured; the settings of a folder count before it.
     """
-    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue, subject=subject)
+    is_job_file = kind is SourceKind.JOB_FILE
+    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue, subject=subject, may_name_sets=is_job_file)
     match kind:
         case SourceKind.JOB_FILE:
             added = added_documents(jobs, documents_of(content, file=file))

@@ -37,6 +37,13 @@ from aura_daemon.problems import shown
 _FROM_FOLDERS: Final = ("negative_prompt", "notes", "tags", "output", "question", "caption")
 """Keys with texts that a folder's settings may hold, recipe or not."""
 
+_ABOUT_ONE: Final[Mapping[object, str]] = {
+    JobKind.CAPTION: 'is one picture; a set of them is `images: "photos/*.jpg"`',
+    REGENERATE: "is one picture: name each in a job of its own",
+    REFLECT: "is one picture, with which the reflection begins",
+}
+"""Tasks whose `image` never stands for several."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppliedRecipe:
@@ -104,6 +111,9 @@ def applied(
         problems = problems_of_placeholders({"output": defaults.get("output")}, task, has_picture=False)
         if problems:
             return tuple(_placed(problem, keys, folders, file, lines) for problem in problems)
+    if not subject.is_picture and stands_for_several(str(merged.get("image") or "")) and task in _ABOUT_ONE:
+        problem = Problem(key="image", message=_ABOUT_ONE[task], given=shown(merged["image"]))
+        return (_placed(problem, keys, folders, file, lines),)
     pictures = _pictures(merged, defaults.get("pick"), task, subject, numbers)
     if isinstance(pictures, str):
         image = shown(merged.get("image"))
@@ -151,7 +161,7 @@ def _pictures(
         return None
     picked = Pick(str(pick)) if pick in tuple(Pick) else Pick.ALL
     if not names:
-        return "stands for no picture: none fits, beside the file or below the inbox"
+        return "stands for no picture: none fits, beside the file or below the inbox: put pictures there, or correct it"
     if len(names) > MOST_MATCHES:
         return f"stands for more than {MOST_MATCHES:,} pictures: name fewer of them"
     if picked is Pick.ALL and len(names) > MOST_IN_LIST:

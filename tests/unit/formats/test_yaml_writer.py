@@ -47,3 +47,7 @@ def test_a_person_can_read_it() -> None:
     hat = ["ink"]
     keys = {"prompt": "a cat, größer", "loras": hat, "tags": hat, "seed": 7}
     assert to_yaml(keys) == "prompt: a cat, größer\nloras:\n- ink\ntags:\n- ink\nseed: 7\n"
+
+
+def test_a_name_with_bytes_that_are_no_text_is_written_escaped() -> None:
+    assert to_yaml({"image": "caf\udce9.png"}) == "image: caf\\xe9.png\n"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.intake.input_images import JobImages
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling
 from aura_daemon.jobs.sources import SourceKind
 from tests.conftest import Mount
@@ -292,3 +293,21 @@ def test_a_mask_that_never_comes_fails_the_job_file_naming_it(door: Door) -> Non
     assert jobs == ()
     assert source.failure is not None
     assert "did not arrive: sky.png" in source.failure.message
+
+
+def test_an_unforeseen_fault_refuses_the_file_that_brings_it_to_light_and_nothing_else(
+    house: House, log: list[str]
+) -> None:
+    def faulty() -> Catalogue:
+        raise LookupError("no such\nlist")
+
+    house.drop("a.yaml")
+    with closing(Door(house, catalogue=faulty)) as door:
+        source, jobs = admit(door, "a.yaml")
+        assert jobs == ()
+        assert source.failure is not None
+        assert source.failure.message == "an unforeseen fault: LookupError: no such"
+        assert "report it" in source.failure.mend
+        door.disposal().dispose(source)
+    assert house.failed() == ["a.yaml", "a.yaml.json"]
+    assert any("Traceback" in line for line in log)

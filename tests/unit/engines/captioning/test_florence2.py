@@ -111,7 +111,7 @@ def test_a_captioner_of_sentences_refuses_tags_in_one_line(tmp_path: Path) -> No
     failure = run_alone(session(folder), CaptionRequest(describe=Describe.TAGS), png(drawing()))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.BAD_INPUT
-    assert "cannot be asked for `describe: tags`: it writes sentence" in failure.message
+    assert "cannot be asked for `describe: tags`: it writes sentences" in failure.message
 
 
 def test_the_layout_of_its_first_release_is_refused_as_such(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -150,8 +151,8 @@ def test_a_pattern_that_fits_nothing_is_refused_with_one_line(house: House) -> N
     house.drop("job.yaml", b'prompt: x\nimage: "in/*.png"\n')
     house.drain()
     (problem,) = house.sidecar("failed/job.yaml.json")["problems"]
-    words = 'stands for no picture: none fits, beside the file or below the inbox (given: "in/*.png")'
-    assert problem == f"job.yaml:2: image: {words}"
+    words = "stands for no picture: none fits, beside the file or below the inbox: put pictures there, or correct it"
+    assert problem == f'job.yaml:2: image: {words} (given: "in/*.png")'
 
 
 def test_a_text_that_is_none_says_nothing(house: House) -> None:
@@ -193,8 +194,29 @@ def test_check_shows_what_a_recipe_makes_of_a_file(
     assert "    verify: true" in lines
     assert "    image: in/a.png" in lines
     settings.write_bytes(b"task: caption\nimages: in/*\n")
-    assert check.check([house.drop("w/set.yaml", b"max_words: 3\n")]) == 0
-    assert "    task: caption\n    images:\n    - in/*\n    max_words: 3\n" in capsys.readouterr().out
+    elsewhere, none = tmp_path / "set.yaml", tmp_path / "none.yaml"
+    elsewhere.write_bytes(b"task: caption\nimages: [w, in]\n")
+    none.write_bytes(b"task: caption\nimages: nowhere\n")
+    assert check.check([house.drop("w/set.yaml", b"max_words: 3\n"), elsewhere, none]) == 0
+    out = capsys.readouterr().out
+    assert "    task: caption\n    images:\n    - in/*\n    max_words: 3\n" in out
+    assert "set.yaml: 1 job: one for each picture that matches in/* (1 now)\n" in out
+    assert f"{elsewhere}: 1 job: one for each picture that matches w/**, in/** (2 now)\n" in out
+    assert f"{none}: 1 job: one for each picture that matches nowhere/** (none matches now)\n" in out
+    settings.write_bytes(b"task: reflect\n")
+    drawn = house.drop("v/_defaults.yaml", b'prompt: "{caption} {a|b}"\ncount: 2\n')
+    two = house.drop("v/two.yaml", b"matrix: {image: [a.png, b.png]}\n")
+    assert check.check([settings, two], expand=False) == 0
+    out = capsys.readouterr().out
+    assert (
+        f"{settings}: the recipe of its folder: pictures that are dropped there are described and drawn, round" in out
+    )
+    assert "the first job (--expand lists all):" in out
+    assert "seed" not in out
+    assert check.check([drawn, two], expand=True) == 0
+    out = capsys.readouterr().out
+    assert "image=b.png" in out
+    assert "described" not in out
     settings.write_bytes(b"task: regenerate\nsteps: 3\n")
     again = house.drop("w/again.yaml", b"task: regenerate\nimage: p.jpg\n")
     house.drop("w/cap/_defaults.yaml", b"task: caption\ncaption: {trigger_word: sks}\n")
@@ -206,3 +228,22 @@ def test_check_shows_what_a_recipe_makes_of_a_file(
         "1 to caption\n  as its folder's recipe makes it:\n    task: caption\n    caption:\n      trigger_word: sks\n"
         in out
     )
+
+
+@pytest.mark.parametrize("text", ["task: generate\nprompt: x\nstrength: 0.5\n", "task: generate\nprompt: x\n"])
+def test_a_picture_whose_name_is_no_text_is_drawn_from_as_any_other(house: House, text: str) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    house.drop("r/_defaults.yaml", text.encode())
+    house.drop(f"r/{name}.png", PNG)
+    assert house.drain().done == 1
+    assert house.results() == [f"r/{name}.json", f"r/{name}.png"]
+    assert house.drain().done == 0
+
+
+@pytest.mark.parametrize("pick", ["each", "all"])
+def test_a_pattern_that_fits_a_picture_whose_name_is_no_text_says_so(house: House, pick: str) -> None:
+    house.drop("photos/caf\udce9.png", PNG)
+    house.drop("a.yaml", f"prompt: x\nimage: photos/*.png\npick: {pick}\ncount: 2\n".encode())
+    house.drop("b.yaml")
+    assert house.drain().failed == 1
+    assert "bytes that are no text" in (house.outbox / "failed/a.yaml.json").read_text()

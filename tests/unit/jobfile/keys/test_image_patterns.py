@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
 from aura_daemon.jobfile.image_names import image_names, image_sets
 from aura_daemon.jobfile.keys import image_patterns
 from aura_daemon.jobfile.keys.caption import CaptionJob
-from aura_daemon.jobfile.keys.image_patterns import MOST_PATTERNS, PatternsBelow, normalized
+from aura_daemon.jobfile.keys.image_patterns import MOST_PATTERNS, PatternsBelow, begins_with_a_name, normalized
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobfile.validation import JobSpec, validated
 
@@ -51,10 +54,53 @@ def matched(*patterns: str, folder: str = "") -> list[str]:
         ("set [x/d.png", []),
         ("set/[z-a].png", []),
         ("**", list(PATHS)),
+        ("set/*a*.*g", ["set/a.png", "set/caf\u00e9.png"]),
+        ("**/**/a.png", ["set/a.png", "set/in/a.png"]),
+        ("**/in/**/*.*", ["set/in/a.png", "set/in/deep/c.webp"]),
+        ("set[+-0]a.png", []),
     ],
 )
 def test_a_pattern_matches_as_shells_do_in_any_case(pattern: str, paths: list[str]) -> None:
     assert matched(pattern) == paths
+
+
+NAMES = st.text("ab", min_size=1, max_size=6)
+
+
+@given(st.text("ab*?", min_size=1, max_size=6), NAMES)
+def test_one_name_matches_as_fnmatch_has_it(pattern: str, name: str) -> None:
+    below = PatternsBelow(folder="", patterns=(f"x/{pattern.replace('**', '*')}",))
+    assert bool(below.matched_by(f"x/{name}")) == fnmatchcase(name, pattern.replace("**", "*"))
+
+
+@given(
+    st.lists(st.sampled_from(["**", "a", "b", "*"]), min_size=1, max_size=6),
+    st.lists(st.sampled_from("ab"), min_size=1, max_size=6),
+)
+def test_folders_match_as_they_do_one_by_one(parts: list[str], names: list[str]) -> None:
+    below = PatternsBelow(folder="", patterns=("/".join(parts),))
+    assert bool(below.matched_by("/".join(names))) == matches(parts, names)
+
+
+def matches(parts: list[str], names: list[str]) -> bool:
+    if not parts or not names:
+        return not parts and not names
+    if parts[0] == "**":
+        rest = [matches(parts[1:], names[at:]) for at in range(len(names) + 1)] if parts[1:] else [True]
+        return any(rest)
+    return parts[0] in ("*", names[0]) and matches(parts[1:], names[1:])
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 12 + "*b.png", "**/a/" * 12 + "b.png", "**/*a*a*a*a*a*b/" * 3 + "b"])
+@pytest.mark.timeout(20)
+def test_no_pattern_takes_longer_than_a_name_is_long(pattern: str) -> None:
+    for path in ("a" * 200, "a/" * 60 + "a", "/".join(["a" * 60] * 30)):
+        assert not PatternsBelow(folder="", patterns=(pattern,)).matched_by(path)
+
+
+@pytest.mark.parametrize(("pattern", "may"), [("set/**", True), ("a.png", True), ("**", False), ("s*t/a.png", False)])
+def test_only_a_pattern_that_begins_with_a_name_may_count_from_the_top(pattern: str, may: bool) -> None:
+    assert begins_with_a_name(pattern) is may
 
 
 def test_a_pattern_counts_from_a_folder() -> None:
@@ -111,6 +157,8 @@ def test_patterns_are_a_text_or_a_list_and_each_counts_once() -> None:
     ("keys", "words"),
     [
         ({"task": "caption", "image": "a.png", "images": "*"}, "list it among `images`"),
+        ({"prompt": "a photo of", "images": "set"}, "write `task: caption`, as without it a `prompt` is drawn"),
+        ({"task": "generate", "prompt": "a cat", "images": "set"}, "captions of a set are `task: caption`"),
         ({"prompt": "a cat", "images": 4}, "so many pictures are asked for with `count`"),
     ],
 )

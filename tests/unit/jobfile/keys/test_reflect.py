@@ -22,6 +22,13 @@ def test_a_reflection_draws_the_caption_of_its_image_three_times_where_nothing_e
     assert job.spec == JobSpec(request=GenerateRequest(prompt="{caption}", described="photo.png"), rounds=3)
 
 
+@pytest.mark.parametrize("text", ["prompt: a cat\nrounds: 3", "task: caption\nimage: a.png\nrounds: 3"])
+def test_rounds_of_another_task_are_told_what_they_go_with(text: str) -> None:
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="a.yaml")
+    assert isinstance(found, RejectedFile)
+    assert [(one.key, one.message) for one in found.problems] == [("rounds", "`rounds` goes with `task: reflect`")]
+
+
 def test_a_reflection_takes_the_keys_of_a_picture() -> None:
     found = read(
         "image: photo.png\nprompt: an etching of {caption}  # note\nrounds: 5\nstrength: 0.6\nsteps: 8\nseed: 4\n"
@@ -46,7 +53,7 @@ def test_a_reflection_takes_the_keys_of_a_picture() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "told"),
     [
-        ("rounds: 2", "image", "is missing"),
+        ("rounds: 2", "image", "is missing: which picture is described first?"),
         ("image: a.png\nprompt: a cat", "prompt", "must hold `{caption}`"),
         ("image: a.png\nprompt: '# {caption}'", "prompt", "must hold `{caption}`"),
         ("image: a.png\nrounds: 21", "rounds", "1 to 20"),

@@ -15,7 +15,7 @@ from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.jobfile.recipes.subject import PictureFacts, Subject
-from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobfile.validation import NO_TEXT, JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 
@@ -258,7 +258,7 @@ def test_a_placeholder_that_is_misspelt_in_a_job_file_is_told() -> None:
     found = parse(SourceKind.JOB_FILE, b"prompt: 'a {captoin} {masterpiece}'\nimage: a.jpg", file="cat.yaml")
     assert isinstance(found, ParsedFile)
     said = "prompt: `{captoin}` is no placeholder and stays as it is; did you mean `{caption}`?"
-    assert said in found.jobs[0].warnings
+    assert [warning for warning in found.jobs[0].warnings if "captoin" in warning] == [said]
     assert not any("{masterpiece}` is no placeholder" in warning for warning in found.jobs[0].warnings)
 
 
@@ -373,3 +373,54 @@ def test_a_folder_may_name_a_set_for_the_job_files_in_it() -> None:
     assert sets("images: x", "steps: 3") == (("x/**",),)
     assert sets("task: caption", "task: caption\nimage: a.jpg") == ()
     assert dropped('task: caption\nimages: "set/**"\nmax_words: 3') == [CaptionRequest(max_words=3)]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key"),
+    [
+        ('task: generate\nprompt: "oil of {stem}"\n', "prompt"),
+        ("task: reflect\n", "image"),
+        ('caption: {prefix: "{stem}"}\n', "caption.prefix"),
+        ('tags: ["{stem}"]\ntask: generate\nprompt: x\n', "tags.0"),
+    ],
+)
+def test_a_key_that_takes_a_name_with_bytes_that_are_no_text_says_so(recipe: str, key: str) -> None:
+    found = of_picture([folder(recipe)], subject=subject("in/caf\udce9.png", is_picture=True))
+    assert isinstance(found, RejectedFile)
+    assert [(one.key, one.message) for one in found.problems] == [(key, NO_TEXT)]
+
+
+@pytest.mark.parametrize("row", ["task,prompt\ncaption,a cat\n", "task,prompt\ncaption,a\ncaption,b\n"])
+def test_a_row_is_about_no_set_that_its_folder_names(row: str) -> None:
+    found = parse(SourceKind.PROMPT_TABLE, row.encode(), file="t.csv", folders=[folder('images: "set/**"\n')])
+    assert isinstance(found, RejectedFile)
+    (problem,) = found.problems
+    assert "comes from the folder's settings, and is for a job file (.yaml)" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("task: caption\nimage: photos/*.jpg\n", "cat.yaml:2: image: is one picture; a set of them is `images: "),
+        ("image: photos/*.jpg\n", "cat.yaml:1: image: is one picture; a set of them is `images: "),
+        ("task: reflect\nimage: photos/*.jpg\n", "cat.yaml:2: image: is one picture, with which the reflection begins"),
+        ("task: regenerate\nimage: photos/*.jpg\n", "cat.yaml:2: image: is one picture: name each in a job of its own"),
+    ],
+)
+def test_a_task_about_one_picture_takes_no_pattern(text: str, told: str) -> None:
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", subject=subject("cat.yaml"))
+    assert isinstance(found, RejectedFile)
+    (problem,) = found.problems
+    assert str(problem).startswith(told)
+
+
+def test_a_table_that_is_refused_for_its_folder_s_set_waits_for_no_image() -> None:
+    rows = b'{"task": "caption", "image": "a.png"}\n{"task": "caption"}\n'
+    assert image_names(rows, file="in/t.jsonl") == ("a.png", None)
+    assert image_names(rows, file="in/t.jsonl", folders=[folder('images: "set/**"\n')]) == ()
+
+
+def test_rows_that_draw_or_name_their_picture_run_beside_a_recipe_of_a_set() -> None:
+    rows = "task,image,prompt\ncaption,a.png,\ngenerate,,a cat\n"
+    caption, drawing = asked(rows, 'images: "set/**"\n', path="in/t.csv", kind=SourceKind.PROMPT_TABLE)
+    assert (caption.image, drawing.prompt) == ("a.png", "a cat")
