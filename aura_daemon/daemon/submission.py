@@ -6,6 +6,7 @@ is told before anything is written. Its file gets a fresh name: neither the inbo
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -114,9 +115,10 @@ class Submission:
             return {f"{stem}.yaml": document, **{names[role]: pictures[role].content for role in pictures}}
 
         try:
-            content = next(iter(files(stem).values()))
+            json.dumps(dict(keys), ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:
             return (Problem(message="the text is no UTF-8: it holds bytes that stand for no character"),)
+        content = next(iter(files(stem).values()))
         found = self._checked(folder, "job.yaml", content, shown="")
         if not isinstance(found, ParsedFile):
             # The line in a file that nobody has seen tells nothing.
