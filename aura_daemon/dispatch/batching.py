@@ -20,14 +20,6 @@ CAPTION_BATCHES: Final = 4
 HANDED_BYTES: Final = 128 << 20
 """Of pictures that a worker gets at once, in memory of both processes; one more picture may exceed it."""
 
-AHEAD_S: Final = 2.0
-"""Of pictures, as many as take this long are handed over at once, so that the worker need not wait for the next.
-
-It is also how long a job of higher priority may have to wait for them."""
-
-AHEAD: Final = 8
-"""But at most so many batches."""
-
 PAYS: Final = 0.95
 """A batch is worthwhile where a picture in it takes at most this share of the time that it takes alone."""
 
@@ -53,15 +45,6 @@ def most_together(
         and one.step_s / one.batch > alone.get(_size(one), float("inf")) * PAYS
     ]  # fmt: skip
     return max(1, min([MOST, *(batch // 2 for batch in unpaid)]))
-
-
-def batches_at_once(kind: JobKind, *, seconds: float | None) -> int:
-    """How many batches a worker gets at once. `seconds`: what the last one of the same kind took; None: not known."""
-    if kind is JobKind.CAPTION:
-        return CAPTION_BATCHES
-    if kind is not JobKind.GENERATE or not seconds:
-        return 1
-    return max(1, min(AHEAD, int(AHEAD_S / seconds)))
 
 
 def is_full(image_bytes: Iterable[int]) -> bool:

@@ -14,7 +14,7 @@ from loguru import logger
 
 from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
-from aura_daemon.dispatch.batching import batches_at_once, is_full, most_together
+from aura_daemon.dispatch.batching import CAPTION_BATCHES, is_full, most_together
 from aura_daemon.dispatch.ended_job import EndedJob, model_of
 from aura_daemon.dispatch.leak_detection import grows
 from aura_daemon.dispatch.next_job import QueueHead, chosen
@@ -27,8 +27,8 @@ from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerE
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.queueing import batch_key, engine_kind
-from aura_daemon.jobs.requests import JobKind, Request
-from aura_daemon.jobs.results import CANCELLED, Failure, Produced
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -60,8 +60,6 @@ class Dispatcher:
     listeners: Sequence[Listener]
     _overtaken: int = field(init=False, default=0)
     """Number of jobs in a row that ran before an older one because their model was loaded."""
-    _last_took: tuple[Request | None, float] = field(init=False, default=(None, 0.0))
-    """The batch key of the job that was done last, and how many seconds it took, without loading."""
 
     def has_work(self) -> bool:
         """Whether a job runs, or could run now."""
@@ -184,7 +182,8 @@ class Dispatcher:
             assert start is not None
         measured = tuple(self.journal.measured(model_of(first, self.settings)))
         together = self._batch_limit(first, slot, start, measured)
-        batch = self._batch_of(first, together * self._batches_at_once(first, start), start)
+        reads_ahead = first.kind == JobKind.CAPTION and start.most is None and len(self.pool.slots) == 1  # else: shared
+        batch = self._batch_of(first, together * CAPTION_BATCHES if reads_ahead else together, start)
         tasks: list[Task] = []
         failed: list[tuple[EndedJob, Failure]] = []
         attempt = started_attempt()
@@ -244,13 +243,6 @@ class Dispatcher:
             device=device.device_name if device is not None else "",
         )
         return min(most, start.most) if start.most is not None else most
-
-    def _batches_at_once(self, first: Job, start: Start) -> int:
-        """How many batches the worker gets; one where jobs are shared among workers, or memory ran out before."""
-        if start.most is not None or len(self.pool.slots) > 1:
-            return 1
-        key, seconds = self._last_took
-        return batches_at_once(JobKind(first.kind), seconds=seconds if key == batch_key(first.runs) else None)
 
     def _batch_of(self, first: Job, most: int, start: Start) -> list[Job]:
         """The job, and queued jobs with the same batch key and start that may run together with it."""
@@ -319,6 +311,4 @@ class Dispatcher:
             tried=message.tried,
             step_s=message.step_s,
         )
-        if isinstance(message.outcome, Produced):
-            self._last_took = batch_key(running.job.runs), message.outcome.timing.computed_s
         self.outcomes.take(ended, message.outcome)

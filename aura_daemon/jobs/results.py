@@ -140,11 +140,6 @@ class EngineTiming:
     filed_s: float = 0.0
     """The part of `decoded_s` in which the pixels became a file."""
 
-    @property
-    def computed_s(self) -> float:
-        """Of all stages, the model being loaded."""
-        return self.encoded_s + self.denoised_s + self.decoded_s
-
 
 class IngredientKind(StrEnum):
     """What a result was made with, beside the model."""

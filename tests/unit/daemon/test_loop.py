@@ -26,7 +26,7 @@ from aura_daemon.health.document import Health, Status
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Outcome, Produced
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.outbox.source_policy import SourcePolicy
@@ -762,21 +762,6 @@ def test_jobs_of_one_model_run_together_and_no_other_waits_for_ever(house: House
     assert sorted(ran) == sorted(models)  # type: ignore[type-var]
     assert changes <= 4  # 59 in the order they came
     assert "owner/two" in ran[:25]
-
-
-def test_quick_pictures_are_handed_over_several_at_once_and_drawn_one_by_one(house: House) -> None:
-    for number in range(12):
-        house.drop(f"{number:02}.yaml", b"prompt: x\n" if number < 8 else b"prompt: x\nsteps: 9\n")
-
-    def play(task: Task) -> Outcome:
-        made = make(task)
-        assert isinstance(made, Produced)
-        return replace(made, timing=EngineTiming(denoised_s=0.4))
-
-    worker = ScriptedWorker(play)
-    assert house.drain(worker).done == 12
-    assert [len(batch.tasks) for batch in worker.batches] == [1, 5, 2, 1, 3]  # other steps may take longer
-    assert {batch.together for batch in worker.batches} == {1}
 
 
 def test_jobs_whose_worker_died_are_run_one_by_one_so_that_the_one_at_fault_takes_no_other_with_it(

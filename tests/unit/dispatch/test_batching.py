@@ -7,13 +7,10 @@ from dataclasses import replace
 import pytest
 
 from aura_daemon.dispatch.batching import (
-    AHEAD,
-    CAPTION_BATCHES,
     CAPTIONS,
     HANDED_BYTES,
     MOST,
     PAYS,
-    batches_at_once,
     is_full,
     most_together,
 )
@@ -69,25 +66,6 @@ def test_a_cpu_draws_one_at_a_time_and_what_is_configured_counts() -> None:
 def test_captions_go_together_on_every_device_unless_configured_otherwise(*, on_gpu: bool) -> None:
     assert most_together(JobKind.CAPTION, configured=None, on_gpu=on_gpu, measured=[], device="any") == CAPTIONS
     assert most_together(JobKind.CAPTION, configured=1, on_gpu=on_gpu, measured=[], device="any") == 1
-
-
-@pytest.mark.parametrize(
-    ("kind", "seconds", "batches"),
-    [
-        (JobKind.CAPTION, None, CAPTION_BATCHES),
-        (JobKind.CAPTION, 9.0, CAPTION_BATCHES),
-        (JobKind.GENERATE, None, 1),
-        (JobKind.GENERATE, 0.0, 1),
-        (JobKind.GENERATE, 60.0, 1),
-        (JobKind.GENERATE, 0.5, 4),
-        (JobKind.GENERATE, 0.001, AHEAD),
-        (JobKind.GRID, 0.001, 1),
-    ],
-)
-def test_of_quick_pictures_as_many_are_handed_over_as_take_two_seconds(
-    kind: JobKind, seconds: float | None, batches: int
-) -> None:
-    assert batches_at_once(kind, seconds=seconds) == batches
 
 
 def test_a_worker_gets_pictures_up_to_a_number_of_bytes_and_one_that_exceeds_it() -> None:

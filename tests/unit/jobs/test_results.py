@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind
+from aura_daemon.jobs.results import Failure, FailureKind
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,3 @@ from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind
 )
 def test_a_failure_is_told_with_its_mend_as_sentences(message: str, mend: str, told: str) -> None:
     assert Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend).told == told
-
-
-def test_loading_a_model_is_no_part_of_what_is_computed() -> None:
-    assert EngineTiming(loaded_s=8, encoded_s=1, denoised_s=4, decoded_s=2, checked_s=1).computed_s == 7
