@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 _MOST_AT_ONCE: Final = 16
 
-_waiting_folders: Final[ContextVar[dict[Path, None] | None]] = ContextVar("waiting_folders", default=None)
+_waiting_folders: Final[ContextVar[dict[str, None] | None]] = ContextVar("waiting_folders", default=None)
 """Within `together`: the folders that have got or lost a name."""
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Makes the names in a folder durable, within `together` at its end.
 
     Does nothing where the file system or the system cannot, or where the folder is gone.
@@ -44,7 +44,7 @@ def sync_folder(folder: Path) -> None:
     if sys.platform == "win32":
         return
     if (waiting := _waiting_folders.get()) is not None:
-        waiting[folder] = None
+        waiting[os.fspath(folder)] = None  # path objects take longer to compare
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -66,7 +66,7 @@ def together() -> Iterator[None]:
     For several files that each need the same of a folder, and none of which needs the name of another to be durable.
     Nothing is synced where the context ends by an exception.
     """
-    folders: dict[Path, None] = {}
+    folders: dict[str, None] = {}
     token = _waiting_folders.set(folders)
     try:
         yield
