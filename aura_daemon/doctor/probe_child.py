@@ -10,7 +10,8 @@ import sys
 
 from aura_daemon.doctor.report import ProbeRequest
 from aura_daemon.system.processes.child_processes import become_a_child
-from aura_daemon.workers.child_main import ENVIRONMENT, importing, log_to_stderr
+from aura_daemon.workers.child_main import log_to_stderr
+from aura_daemon.workers.engine_start import ENVIRONMENT, importing
 
 
 def main(parent: int) -> None:

@@ -13,8 +13,7 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
-from aura_daemon.ladder.attempts import RunConditions
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
@@ -26,12 +25,12 @@ from aura_daemon.workers.protocol import (
     Finished,
     Loading,
     LogLine,
-    Memory,
     Placed,
     Progress,
     Ready,
     Up,
 )
+from aura_daemon.workers.running_batch import RunningBatch
 from aura_daemon.workers.silence import Silence
 from aura_daemon.workers.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
 
@@ -43,15 +42,6 @@ STOP_TOLD_S: Final = 0.5
 
 SLEPT_S: Final = 1.0
 """Seconds of suspension that count as one; less is the distance between two readings of two clocks."""
-
-NO_MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
-
-
-NOT_BEGUN: Final = Failure(
-    kind=FailureKind.INTERRUPTED,
-    message="the worker process ended while it ran another job, before it began this one",
-    mend="nothing is to be done: it is queued again, and this counts for no attempt",
-)
 
 
 class ProcessWorker:
@@ -96,10 +86,7 @@ class ProcessWorker:
         self._suspended_before_s = 0.0
         """At the start of the batch."""
         self._child: Child | None = None
-        self._batch: Batch | None = None
-        self._unfinished: dict[str, None] = {}
-        self._cancelled: set[str] = set()
-        self._placed: dict[str, RunConditions] = {}
+        self._batch = RunningBatch()
         self._was_ready = False
         self._early_kills = 0
         """Children in a row that were killed from outside before they were ready."""
@@ -110,7 +97,7 @@ class ProcessWorker:
     @property
     def idle(self) -> bool:
         """Whether no batch is running."""
-        return self._batch is None
+        return self._batch.is_over
 
     @property
     def pid(self) -> int | None:
@@ -128,14 +115,9 @@ class ProcessWorker:
 
     def submit(self, batch: Batch) -> None:
         """Gives the child a batch; a thread sends it, so that this returns at once even for a large batch."""
-        if not self.idle:
-            raise RuntimeError("a batch is submitted only when the worker is idle")
-        self._batch = batch
-        self._unfinished = {task.job_id: None for task in batch.tasks}
+        self._batch.begin(batch)
         self._silence.begin()
         self._suspended_before_s = self._suspended_s()
-        self._placed = {}
-        self._cancelled.clear()
         try:
             self._running_child().send([batch])
         except OSError as error:
@@ -152,8 +134,7 @@ class ProcessWorker:
 
     def cancel(self, job_id: str) -> None:
         """Cancels a job at its next step, or when its child dies before; one that hangs is ended by its deadline."""
-        self._cancelled.add(job_id)
-        if self._child is not None and job_id in self._unfinished:
+        if self._batch.cancel(job_id) and self._child is not None:
             self._child.send([Cancel(job_id=job_id)])
 
     def poll(self) -> list[Up]:
@@ -169,7 +150,7 @@ class ProcessWorker:
                 self._fail_after_end(self._child)
             elif messages:
                 self._silence.heard()
-            elif self._batch is not None:
+            elif not self.idle:
                 self._check_deadline(self._child)
         reports, self._reports = self._reports, []
         return reports
@@ -185,7 +166,8 @@ class ProcessWorker:
         if self._child is not None:
             self._child.end(timeout_s)
             self._drop_child()
-        self._batch, self._unfinished, self._reports, self._death = None, {}, [], None
+        self._batch.forget()
+        self._reports, self._death = [], None
 
     def _running_child(self) -> Child:
         """The child, started where none runs; raises OSError."""
@@ -200,16 +182,12 @@ class ProcessWorker:
     def _record(self, message: Up) -> None:
         """Updates the state of the batch."""
         match message:
-            case Finished(job_id=job_id, outcome=outcome):
+            case Finished(outcome=outcome):
                 if isinstance(outcome, Failure) and self._has_slept:
                     message = replace(message, outcome=after_suspension(outcome))
-                self._unfinished.pop(job_id, None)
-                if not self._unfinished:
-                    self._batch = None
             case Ready():
                 self._was_ready, self._early_kills = True, 0
-            case Placed(job_ids=job_ids, tried=tried):
-                self._placed |= dict.fromkeys(job_ids, tried)
+            case Placed():
                 self._silence.placed()
             case Progress():
                 self._silence.stepped()
@@ -222,6 +200,7 @@ class ProcessWorker:
                 return
             case _:
                 assert_never(message)
+        self._batch.record(message)
         self._reports.append(message)
 
     def _check_deadline(self, child: Child) -> None:
@@ -237,14 +216,14 @@ class ProcessWorker:
         """Fails the running batch, if any, of a child that has ended: at once, or where it was killed, soon."""
         ending = child.ending()
         self._drop_child()
-        if self._batch is None:
+        if self.idle:
             return
         death = WorkerDeath(
             ending=ending,
             killed_by=child.killed_by,
             was_oom_killed=child.was_oom_killed,
             was_ready=self._was_ready,
-            placed=tuple(self._placed.values()),
+            placed=self._batch.placed,
             early_kills=self._early_kills + 1,
         )
         if death.was_killed_from_outside:
@@ -260,15 +239,8 @@ class ProcessWorker:
 
     def _fail(self, failure: Failure) -> None:
         """Reports the same failure for every job that has no outcome yet."""
-        failure = after_suspension(failure) if self._has_slept else failure
-        begun = self._unfinished.keys() & self._placed.keys()
-        for job_id in self._unfinished:
-            tried = self._placed.get(job_id, None if begun else next(reversed(self._placed.values()), None))
-            # One that was handed over and not begun is not at fault, unless no other can be.
-            own = failure if job_id in begun or not begun else NOT_BEGUN
-            outcome = CANCELLED if job_id in self._cancelled else own
-            self._reports.append(Finished(job_id=job_id, outcome=outcome, memory=NO_MEMORY, models=(), tried=tried))
-        self._batch, self._unfinished, self._death = None, {}, None
+        self._reports += self._batch.fail(after_suspension(failure) if self._has_slept else failure)
+        self._death = None
 
     def _drop_child(self) -> None:
         if self._child is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import RunConditions
@@ -17,7 +17,16 @@ BROKEN: Final = 70
 class BatchReporter:
     """Turns reports on one batch into messages to the daemon; called from any thread (`engines.reporter.Reporter`)."""
 
-    def __init__(self, send_up: Callable[[Up], None], cancelled: set[str], runner: Runner) -> None:
+    def __init__(
+        self,
+        send_up: Callable[[Up], None],
+        cancelled: set[str],
+        runner: Runner,
+        *,
+        end: Callable[[int], NoReturn] = os._exit,
+    ) -> None:
+        """`end`: ends this process."""
+        self._end = end
         self._send_up = send_up
         self._cancelled = cancelled
         self._runner = runner
@@ -60,7 +69,7 @@ class BatchReporter:
             )
         )
         if isinstance(outcome, Failure) and outcome.kind is FailureKind.CRASHED:
-            os._exit(BROKEN)
+            self._end(BROKEN)
 
 
 class Runner(Protocol):

@@ -1,91 +1,30 @@
 """The child process with a runner that needs no torch: `python -m tests.support.light_child FD PARENT_PID`.
 
-Everything but the engines is the product's code. Prompts are scripts: the scripts of the contract, `placed …`, `exit`,
-`raise`, `segfault` and `close`.
+Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`, and `close`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import time
-from dataclasses import replace
 
-from loguru import logger
-
-from aura_daemon.config.engine import EngineSettings
-from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import CANCELLED, Outcome
-from aura_daemon.jobs.tasks import Task
-from aura_daemon.ladder.attempts import RunConditions
-from aura_daemon.ladder.rungs import Rung
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.child_main import log_to_stderr, serve
-from aura_daemon.workers.protocol import Batch, Memory, Ready
-from aura_daemon.workers.runner import BatchReporter
-from tests.support.worker_contract import outcome_of
-
-TRIED = RunConditions(
-    device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
-)
+from tests.support.script_runner import ScriptRunner
 
 DESCRIPTOR = int(sys.argv[1])
 
 
-class ScriptRunner:
-    """Runs the scripts."""
-
-    def ready(self) -> Ready:
-        return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
-
-    def run(self, batch: Batch, reporter: BatchReporter) -> None:
-        for task in batch.tasks:
-            reporter.finish(task.job_id, self._outcome(task, reporter))
-
-    def _outcome(self, task: Task, reporter: BatchReporter) -> Outcome:
-        request, job_id = task.request, task.job_id
-        assert isinstance(request, GenerateRequest)
-        script = request.prompt
-        reporter.loading("light", 1, 2)
-        reporter.stepped(job_id, 1, 2)
-        if script.startswith("placed"):
-            on_gpu = replace(TRIED, device="cuda:0", rung=Rung.RESIDENT)
-            reporter.placed([job_id], on_gpu if script.endswith("GPU") else TRIED)
-            time.sleep(600)
-        if script == "log":
-            logger.info("{} is drawn with <braces> {{}}", job_id)
-        if script == "raise":
-            raise ValueError("raised on request")
-        if script == "exit":
-            os._exit(3)
-        if script == "segfault":
-            os.kill(os.getpid(), signal.SIGSEGV)
-        if script == "close":
-            socket.socket(fileno=os.dup(DESCRIPTOR)).shutdown(socket.SHUT_WR)
-            time.sleep(600)
-        outcome = outcome_of(task)
-        while outcome is None:
-            time.sleep(0.02 if script == "slow" else 60)
-            if script == "slow":
-                if reporter.is_cancelled(job_id):
-                    return CANCELLED
-                reporter.stepped(job_id, 1, 2)
-        return outcome
-
-    def memory(self) -> Memory:
-        return Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
-
-    def models(self) -> tuple[tuple[str, str], ...]:
-        return (("generate", "light"),)
-
-
-def start(settings: EngineSettings) -> ScriptRunner:
-    return ScriptRunner()
+def close() -> None:
+    """Closes this end of the socket, and goes on."""
+    socket.socket(fileno=os.dup(DESCRIPTOR)).shutdown(socket.SHUT_WR)
+    time.sleep(600)
 
 
 if __name__ == "__main__":
     become_a_child(int(sys.argv[2]))
     log_to_stderr("INFO", "text")
-    serve(socket.socket(fileno=DESCRIPTOR), start, relayed_level="INFO" if "--relay-log" in sys.argv else None)
+    relayed_level = "INFO" if "--relay-log" in sys.argv else None
+    serve(socket.socket(fileno=DESCRIPTOR), lambda _: ScriptRunner({"close": close}), relayed_level=relayed_level)

@@ -14,8 +14,8 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.service.notices import SLACK_S, ServiceNotices
 from aura_daemon.service.notify_socket import NotifySocket
-from aura_daemon.workers.process import NO_MEMORY
 from aura_daemon.workers.protocol import Finished, Progress
+from aura_daemon.workers.running_batch import NO_MEMORY
 from tests.support.health_document import health_document
 from tests.support.notify_manager import NotifyManager, notify_manager
 

@@ -26,7 +26,7 @@ from aura_daemon.ladder.rungs import Rung
 from aura_daemon.system import logs
 from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
-from aura_daemon.workers.child_main import importing
+from aura_daemon.workers.engine_start import importing
 from aura_daemon.workers.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
 from aura_daemon.workers.protocol import Finished, Placed, Progress, Up
 from aura_daemon.workers.silence import GAP_S

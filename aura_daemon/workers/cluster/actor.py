@@ -1,0 +1,133 @@
+"""What runs on a node: the engines, as an actor of Ray. In: batches. Out: reports, as a stream.
+
+The stream tells every few seconds that the actor is alive, as Ray notices neither one that hangs nor, for a minute, a
+node that has vanished. Ray gives its workers one thread and the lowest priority; the threads are set here, and of the
+priority is told, because only the node's administrator can change it (RAY_worker_niceness).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.system import logs
+from aura_daemon.workers.child_main import log_to_stderr
+from aura_daemon.workers.engine_start import set_environment
+from aura_daemon.workers.protocol import Batch, LogLine, Ready, Up
+from aura_daemon.workers.runner import BatchReporter, Runner
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+BEAT_S: Final = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beat:
+    """The actor is alive, and its job has nothing to say."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """The actor has started."""
+
+    ready: Ready
+    node: str
+    pid: int
+    niceness: int
+    """Of its process: 0 is the usual one, 19 the lowest priority."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Over:
+    """The batch has ended; what was raised, in words, where it has not ended well."""
+
+    fault: str = ""
+    exit_code: int | None = None
+    """The process is not to go on."""
+
+
+class EngineActor:
+    """Runs one batch at a time, in one thread, for as long as the actor lives."""
+
+    def __init__(self, settings: EngineSettings, runner: str, log_level: str) -> None:
+        """`runner`: `MODULE:FUNCTION` that makes the runner of the settings."""
+        log_to_stderr(log_level, "text")
+        set_environment()
+        os.environ.pop("OMP_NUM_THREADS", None)  # Ray's: one for each of `num_cpus`, which counts for placement alone
+        self._reports: queue.SimpleQueue[Up | _Over] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._cancelled: set[str] = set()
+        self._arrived: queue.SimpleQueue[Ready | BaseException] = queue.SimpleQueue()
+        self._ready: Ready | None = None
+        logs.send(self._relay, log_level)
+        threading.Thread(target=self._work, args=(settings, runner), name="engines", daemon=True).start()
+
+    def arrival(self) -> Arrival:
+        """Where it runs, and on what; raises what the start of the engines raised."""
+        if self._ready is None:
+            found = self._arrived.get()
+            if isinstance(found, BaseException):
+                raise found
+            self._ready = found
+        niceness = os.getpriority(os.PRIO_PROCESS, 0) if sys.platform != "win32" else 0
+        return Arrival(ready=self._ready, node=socket.gethostname(), pid=os.getpid(), niceness=niceness)
+
+    def run(self, batch: Batch) -> Iterator[Up | Beat]:
+        """Runs a batch; a generator that Ray streams. Raises RuntimeError where the runner did not finish it."""
+        self._batches.put(batch)
+        while True:
+            try:
+                report = self._reports.get(timeout=BEAT_S)
+            except queue.Empty:
+                yield Beat()
+                continue
+            if not isinstance(report, _Over):
+                yield report
+            elif report.exit_code is not None:
+                os._exit(report.exit_code)
+            elif report.fault:
+                raise RuntimeError(report.fault)
+            else:
+                return
+
+    def cancel(self, job_id: str) -> None:
+        """Has a job of the running batch stop at its next step."""
+        self._cancelled.add(job_id)
+
+    def _work(self, settings: EngineSettings, runner: str) -> None:
+        try:
+            module, _, function = runner.partition(":")
+            make = cast(Callable[[EngineSettings], Runner], getattr(importlib.import_module(module), function))
+            engines = make(settings)
+            self._arrived.put(engines.ready())
+        except BaseException as error:  # noqa: BLE001 - told to whoever asks for the arrival
+            self._arrived.put(error)
+            return
+        while True:
+            batch = self._batches.get()
+            self._cancelled.clear()
+            over = _Over()
+            try:
+                engines.run(batch, BatchReporter(self._reports.put, self._cancelled, engines, end=self._end))
+            except BaseException as error:  # noqa: BLE001 - the daemon is told, and has another actor started
+                over = _Over(fault=f"{type(error).__name__}: {error}")
+            self._reports.put(over)
+
+    def _end(self, exit_code: int) -> NoReturn:
+        """Ends the process once everything before is said."""
+        self._reports.put(_Over(exit_code=exit_code))
+        while True:
+            time.sleep(BEAT_S)
+
+    def _relay(self, message: Message) -> None:
+        self._reports.put(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))

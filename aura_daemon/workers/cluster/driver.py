@@ -1,0 +1,151 @@
+"""The line to the driver: the child process that speaks to the Ray cluster for all workers of one daemon.
+
+A cluster whose head is started anew takes every process down that has spoken to it; and the daemon need not import Ray.
+A driver that has ended is started again by the next message to it, after a while where it ends again and again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias, cast
+
+from loguru import logger
+
+from aura_daemon.backoff import Backoff
+from aura_daemon.config.cluster import ClusterSettings
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.workers.child import Child
+from aura_daemon.workers.cluster.messages import (
+    Begin,
+    Connect,
+    Connected,
+    End,
+    Ended,
+    FromDriver,
+    FromSlot,
+    Refused,
+    Settled,
+    ToSlot,
+    Waiting,
+)
+from aura_daemon.workers.protocol import Batch, Cancel, Up
+
+COMMAND: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.cluster.driver_main")
+
+RUNNER: Final = "aura_daemon.workers.engine_start:engine_runner"
+"""What an actor runs its jobs with."""
+
+FIRST_WAIT_S: Final = 5.0
+LONGEST_WAIT_S: Final = 60.0
+
+Heard: TypeAlias = tuple[int | None, Up | Settled | Waiting | Ended]
+"""For which attempt, None: for any; and what."""
+
+
+class DriverAway(Exception):
+    """There is no driver now, in words."""
+
+
+class Driver:
+    """The driver of one cluster."""
+
+    def __init__(
+        self,
+        cluster: ClusterSettings,
+        engine: EngineSettings,
+        *,
+        runner: str = RUNNER,
+        log_level: str = "INFO",
+        log_format: str = "text",
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = COMMAND,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connect = Connect(cluster=cluster, engine=engine, runner=runner, log_level=log_level)
+        self._options = ("--log-level", log_level, "--log-format", log_format)
+        self._environment = dict(environment or {})
+        self._command = tuple(command)
+        self._clock = clock
+        self._backoff = Backoff(first_s=FIRST_WAIT_S, most_s=LONGEST_WAIT_S)
+        self._child: Child | None = None
+        self._heard: defaultdict[int, list[Heard]] = defaultdict(list)
+        self._slots: set[int] = set()
+        """Those that have asked for something of this child."""
+        self.trouble = ""
+        """Why there is no cluster; empty while nothing is known to be wrong."""
+        self.is_connected = False
+
+    def waitables(self) -> list[int]:
+        """The descriptor of the socket, readable when the driver has sent a message or died."""
+        return [self._child.channel.fileno()] if self._child is not None else []
+
+    def tell(self, slot: int, attempt: int, message: Batch | Cancel | Begin | End) -> None:
+        """Sends a message to a slot, and starts the driver where none runs; raises DriverAway."""
+        if self._child is None and isinstance(message, Cancel | End):
+            return
+        self._running_child().send([ToSlot(slot=slot, attempt=attempt, message=message)])
+        self._slots.add(slot)
+
+    def take(self, slot: int) -> list[Heard]:
+        """What a slot has said since the last call."""
+        if self._child is not None:
+            for message in cast(list[FromDriver], self._child.receive()):
+                self._record(message)
+            if self._child.ended:
+                self._note_end(self._child)
+        return self._heard.pop(slot, [])
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the driver, and with it all of its actors."""
+        if self._child is not None:
+            self._child.end(timeout_s)
+            self._drop_child()
+        self._heard.clear()
+
+    def _running_child(self) -> Child:
+        if self._child is None:
+            now = self._clock()
+            if self._backoff.until_s is not None and not self._backoff.is_due(now):
+                raise DriverAway(self.trouble)
+            try:
+                self._child = Child(self._command, self._options, self._environment)
+            except OSError as error:
+                self._backoff.failed(now)
+                self.trouble = f"the driver of the Ray cluster could not be started: {error}"
+                raise DriverAway(self.trouble) from None
+            self._child.send([self._connect])
+        return self._child
+
+    def _record(self, message: FromDriver) -> None:
+        match message:
+            case FromSlot(slot=slot, attempt=attempt, message=said):
+                self._heard[slot].append((attempt, said))
+            case Connected(nodes=nodes, version=version):
+                self.trouble, self.is_connected = "", True
+                self._backoff.succeeded()
+                logger.info("the Ray cluster is found: {} nodes, Ray {}", nodes, version)
+            case Refused(why=why, mend=mend):
+                self.trouble = f"{why}: {mend}"
+
+    def _note_end(self, child: Child) -> None:
+        """Has every slot fail what it runs."""
+        ending = child.ending()
+        self._drop_child()
+        self._backoff.failed(self._clock())
+        if self.is_connected or not self.trouble:
+            self.trouble = f"the driver of the Ray cluster {ending}: its head may have gone"
+        self.is_connected = False
+        logger.error("{}", self.trouble)
+        failure = Failure(kind=FailureKind.INTERRUPTED, message=self.trouble, mend="see `ray status` and the log")
+        for slot in self._slots:
+            self._heard[slot].append((None, Ended(failure=failure)))
+        self._slots.clear()
+
+    def _drop_child(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None

@@ -1,0 +1,170 @@
+"""A worker on a Ray cluster, as the daemon sees it: one slot of the driver, an actor on some node.
+
+What an actor says is dropped where the daemon has given the attempt up: Ray may take an actor for dead that goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, assert_never
+
+from loguru import logger
+
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.system import logs
+from aura_daemon.workers.cluster.driver import Driver, DriverAway
+from aura_daemon.workers.cluster.messages import Begin, End, Ended, Settled, Waiting
+from aura_daemon.workers.protocol import Batch, Cancel, Finished, Loading, LogLine, Placed, Progress, Ready, Up
+from aura_daemon.workers.running_batch import RunningBatch
+from aura_daemon.workers.silence import Silence
+from aura_daemon.workers.worker_death import RESTARTED
+
+AWAY: Final = "the daemon tries again and again; `aura-daemon status` says whether it is back"
+
+
+class RayWorker:
+    """One actor; the first batch, or `prestart`, asks for it, and it comes where a node has room."""
+
+    pid: int | None = None
+    """It is elsewhere."""
+
+    def __init__(
+        self, driver: Driver, slot: int, *, deadline_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`deadline_s`: an actor whose job makes no step for so long is ended."""
+        self._driver = driver
+        self._slot = slot
+        self._silence = Silence(deadline_s, clock)
+        self._attempt = 0
+        """What comes with another number is late."""
+        self._batch = RunningBatch()
+        self._reports: list[Up] = []
+        self._is_wanted = False
+        self._resident_bytes: int | None = None
+        self.node = ""
+        self.trouble = ""
+        self.late = 0
+        """How often something came too late."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no batch is running."""
+        return self._batch.is_over
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the actor is there, or waited for."""
+        return self._is_wanted
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the actor is there."""
+        return bool(self.node)
+
+    @property
+    def resident_bytes(self) -> int | None:
+        """Memory of the actor's process after its last job."""
+        return self._resident_bytes
+
+    def waitables(self) -> list[int]:
+        """The descriptor of the driver's socket, which all workers of a cluster share."""
+        return self._driver.waitables() if self._is_wanted else []
+
+    def submit(self, batch: Batch) -> None:
+        """Gives the actor a batch, or has one started for it."""
+        self._batch.begin(batch)
+        self._silence.begin()
+        self._attempt += 1
+        try:
+            self._driver.tell(self._slot, self._attempt, batch)
+            self._is_wanted = True
+        except DriverAway as error:
+            self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=str(error), mend=AWAY))
+
+    def prestart(self) -> None:
+        """Asks for the actor, where there is none."""
+        if self._is_wanted:
+            return
+        self._attempt += 1
+        try:
+            self._driver.tell(self._slot, self._attempt, Begin())
+            self._is_wanted = True
+        except DriverAway as error:
+            self.trouble = str(error)
+
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job at its next step, or when its actor dies before."""
+        if self._batch.cancel(job_id):
+            self._driver.tell(self._slot, self._attempt, Cancel(job_id=job_id))
+
+    def poll(self) -> list[Up]:
+        """Reports since the last call, with a Failure for each unfinished job of a dead or silent actor."""
+        self._silence.look()
+        for attempt, message in self._driver.take(self._slot):
+            if attempt is not None and attempt != self._attempt:
+                self.late += 1
+                logger.debug("worker {}: what came is of an earlier attempt, and is dropped", self._slot)
+            else:
+                self._record(message)
+        allowed_s = self._silence.exceeded_s() if not self.idle and self.takes_batches else None
+        if allowed_s is not None:
+            self._end()
+            message_text = f"the worker on {self.node} showed no sign of life for {allowed_s:g} s and was ended"
+            self._fail(Failure(kind=FailureKind.DEADLINE, message=message_text, mend=RESTARTED))
+        reports, self._reports = self._reports, []
+        return reports
+
+    def unload(self) -> None:
+        """Ends the idle actor, and gives its place back."""
+        if not self.idle:
+            raise RuntimeError("a worker is unloaded only when it is idle")
+        self.stop(0.0)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the actor; a running batch is forgotten."""
+        self._end()
+        self._batch.forget()
+        self._reports = []
+
+    def _record(self, message: Up | Settled | Waiting | Ended) -> None:
+        match message:
+            case Settled(node=node):
+                self.node, self.trouble = node, ""
+                self._silence.begin()
+                return
+            case Waiting(why=why):
+                if why != self.trouble:
+                    logger.warning("worker {}: {}", self._slot, why)
+                self.trouble = why
+                return
+            case Ended(failure=failure):
+                self.node, self.trouble, self._is_wanted = "", failure.message, False
+                self._attempt += 1
+                self._fail(failure)
+                return
+            case LogLine(level=level, message=text):
+                logs.relay(level, text, prefix=f"{logs.WORKER}{self.node} ")
+                return
+            case Finished(memory=memory):
+                self._resident_bytes = memory.resident_bytes
+            case Placed():
+                self._silence.placed()
+            case Progress():
+                self._silence.stepped()
+            case Ready() | Loading():
+                pass
+            case _:
+                assert_never(message)
+        self._silence.heard()
+        self._batch.record(message)
+        self._reports.append(message)
+
+    def _end(self) -> None:
+        if self._is_wanted:
+            self._driver.tell(self._slot, self._attempt, End())
+        self._attempt += 1
+        self.node, self._is_wanted, self._resident_bytes = "", False, None
+
+    def _fail(self, failure: Failure) -> None:
+        self._reports += self._batch.fail(failure)
