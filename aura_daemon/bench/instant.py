@@ -35,6 +35,9 @@ class InstantWorker:
 
     pid: int | None = None
     resident_bytes: int | None = None
+    is_running = False
+    takes_batches = True
+    node = trouble = ""
 
     def __init__(self) -> None:
         self._pipe = WakeupPipe()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import control_socket
-from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
+from aura_daemon.daemon.assembly import assemble_daemon, settings_of
 from aura_daemon.daemon.commands import Command, CommandAnswer, CommandVerb
 from aura_daemon.daemon.explain import path_below
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import logs
+from aura_daemon.workers.assembly import assemble_workers
 
 REFUSED = 1
 PATIENCE_S = 60.0
@@ -41,5 +42,5 @@ def _answer(verb: CommandVerb, name: str, settings: Settings) -> CommandAnswer:
         return answer
     # No daemon runs: this process takes the daemon's lock.
     logs.set_up("WARNING", settings.log_format)
-    with assemble_daemon(settings, local_workers(settings, settings.log_format), drain=True) as daemon:
+    with assemble_daemon(settings, assemble_workers(settings, settings.log_format), drain=True) as daemon:
         return daemon.carry_out(command)

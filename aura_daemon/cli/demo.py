@@ -21,7 +21,7 @@ from aura_daemon.cli import progress_bars
 from aura_daemon.cli.run import exit_code
 from aura_daemon.cli.setup.init import called
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
+from aura_daemon.daemon.assembly import assemble_daemon, settings_of
 from aura_daemon.daemon.supervisor import SignalHandler
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.gallery.paging import INDEX
@@ -31,6 +31,7 @@ from aura_daemon.jobs.results import EngineTiming
 from aura_daemon.journal.records import Source
 from aura_daemon.problems import cut
 from aura_daemon.system import durable_files, logs
+from aura_daemon.workers.assembly import assemble_workers
 
 
 def demo(config: Path | None, log_format: str | None) -> int:
@@ -42,7 +43,7 @@ def demo(config: Path | None, log_format: str | None) -> int:
     with progress_bars.for_stderr() as listener:
         logs.set_up(listener.worker_log_level or settings.log_level, chosen)
         results = Results()
-        pool = local_workers(settings, chosen, listener.worker_log_level)
+        pool = assemble_workers(settings, chosen, listener.worker_log_level)
         with assemble_daemon(settings, pool, listeners=(results, listener), drain=True) as daemon:
             results.expect_earlier(daemon.journal.unfinished_sources())
             stopper = SignalHandler(daemon)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from aura_daemon.config.amounts import Number, no_boolean
+from aura_daemon.config.amounts import Number, Whole, no_boolean
 from aura_daemon.config.engine import (
     Attention,
     CaptionSettings,
@@ -28,6 +28,7 @@ from aura_daemon.config.engine import (
 from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
 from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
 from aura_daemon.config.paths import Folder
+from aura_daemon.config.workers import WorkersConfig
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata, shared_fields
@@ -63,7 +64,6 @@ def _listed(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Whole = Annotated[int, BeforeValidator(no_boolean)]
 WholeOrNull = Annotated[int | None, BeforeValidator(no_boolean)]
 NumberOrNull = Annotated[float | None, BeforeValidator(no_boolean)]
 
@@ -244,6 +244,7 @@ class Settings(BaseModel):
     metrics: MetricsConfig = _section(MetricsConfig(), "metrics", "METRICS")
     hooks: HooksConfig = _section(HooksConfig(), "hooks", "HOOKS")
     retention: RetentionConfig = _section(RetentionConfig(), "retention", "RETENTION")
+    workers: WorkersConfig = _section(WorkersConfig(), "workers", "WORKERS")
     gallery: GalleryConfig = _section(GalleryConfig(), "gallery", "GALLERY")
 
     @model_validator(mode="after")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from loguru import logger
 
 from aura_daemon.config.folder_checks import check_folders
-from aura_daemon.config.loading import PROFILE_VARIABLE, LoadedConfig, load
+from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.monitoring_checks import check_monitoring
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.commands import CommandHandler
@@ -46,7 +44,6 @@ from aura_daemon.system.windows import is_wsl2
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.prestart import Prestart, Prestarter
-from aura_daemon.workers.process import ProcessWorker
 
 
 def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedConfig:
@@ -62,25 +59,6 @@ def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedCo
     return loaded
 
 
-def local_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
-    """A pool with one child process on this machine; the process starts with the first batch.
-
-    The variable AURA_PROFILE=1 has the process write down where the time of each job goes.
-    """
-    engine = settings.engine()
-    if os.environ.get(PROFILE_VARIABLE) == "1":
-        engine = replace(engine, profiles=str(settings.state_folder() / "profiles"))
-    level = log_level or settings.log_level
-    worker = ProcessWorker(
-        engine,
-        deadline_s=settings.deadline,
-        log_level=level,
-        log_format=log_format,
-        relays_log=settings.log_file.path is not None,
-    )
-    return WorkerPool([worker])
-
-
 def log_file_of(settings: Settings) -> LogFile | None:
     """The log file; None where the log goes to stderr alone."""
     kept = settings.log_file
@@ -91,7 +69,8 @@ def log_file_of(settings: Settings) -> LogFile | None:
 
 def worker_settings(settings: Settings) -> tuple[object, ...]:
     """The settings that workers are built from: a change of any of them needs new workers."""
-    return settings.engine(), settings.deadline, settings.log_level, settings.log_format, settings.log_file
+    logged = settings.log_level, settings.log_format, settings.log_file
+    return settings.workers, settings.engine(), settings.deadline, *logged
 
 
 @contextmanager

@@ -14,12 +14,13 @@ from loguru import logger
 from aura_daemon import __version__
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import assemble_daemon, local_workers, log_file_of, settings_of, worker_settings
+from aura_daemon.daemon.assembly import assemble_daemon, log_file_of, settings_of, worker_settings
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.errors import UserError
 from aura_daemon.health.listener import Listener
 from aura_daemon.system import logs
 from aura_daemon.system.processes.stop_signals import HANG_UP
+from aura_daemon.workers.assembly import assemble_workers
 from aura_daemon.workers.pool import WorkerPool
 
 
@@ -64,7 +65,7 @@ def _configured_pool(loaded: LoadedConfig, log_format: str | None, worker_log_le
     chosen = log_format or settings.log_format
     logs.set_up(settings.log_level, chosen, log_file=log_file_of(settings))
     logger.info("aura-daemon {}, configured by {}", __version__, loaded.origin)
-    return local_workers(settings, chosen, worker_log_level)
+    return assemble_workers(settings, chosen, worker_log_level)
 
 
 class ConfigReload:

@@ -94,12 +94,26 @@ class Dispatcher:
         True where more jobs are to be tried at once: thousands that fail before they start must not keep the loop from
         signals, commands and health.
         """
+        self._ask_for_places()
         tries = iter(range(MAX_TRIES))
         for slot in self.pool.slots:
             while self._is_free(slot) and self._fill(slot):
                 if next(tries, None) is None:
                     return True
         return False
+
+    def _ask_for_places(self) -> None:
+        """Has as many workers look for a place as there are jobs for them, and gives places back that nobody needs."""
+        placeless = [slot for slot in self.pool.slots if not slot.worker.takes_batches]
+        if not placeless:
+            return
+        jobs = self.journal.counts()[JobState.QUEUED]
+        for slot in sorted(placeless, key=lambda slot: not slot.worker.is_running):  # those that look already first
+            if jobs > 0:
+                slot.prestart()
+                jobs -= 1
+            elif slot.worker.is_running and slot.is_idle:
+                slot.unload()
 
     def collect(self) -> None:
         """Receives the workers' reports, and passes outcomes on."""
@@ -117,7 +131,7 @@ class Dispatcher:
                         pass
             if slot.has_died:
                 notify(self.listeners, WorkerEnded(why=WorkerEnd.DIED))
-            if slot.is_idle and slot.worker.pid is not None and grows(slot.resident_bytes):
+            if slot.is_idle and slot.worker.is_running and grows(slot.resident_bytes):
                 logger.warning("the worker's memory grows from job to job: it is started anew")
                 self._unload(slot, WorkerEnd.GROWN)
 
@@ -125,7 +139,7 @@ class Dispatcher:
         """Unloads the models of workers that have been idle for `unload_after`."""
         after_s = self.settings.unload_after
         for slot in self.pool.slots:
-            is_loaded = slot.is_idle and slot.worker.pid is not None
+            is_loaded = slot.is_idle and slot.worker.is_running
             if is_loaded and after_s is not None and time.monotonic() - slot.idle_since_s >= after_s:
                 logger.info("nothing to do for {:g} s: the models are unloaded", after_s)
                 self._unload(slot, WorkerEnd.IDLE)
@@ -169,7 +183,8 @@ class Dispatcher:
     def _is_free(self, slot: Slot) -> bool:
         """Whether a worker takes a batch. A worker with an undelivered result gets none; the others go on."""
         of_others = {job_id for other in self.pool.slots if other is not slot for job_id in other.batch_ids}
-        return slot.is_idle and not self.outcomes.refused_ids - of_others
+        is_free = slot.is_idle and slot.worker.takes_batches
+        return is_free and not self.outcomes.refused_ids - of_others
 
     def _fill(self, slot: Slot) -> bool:
         """Gives a free worker the next batch; True where that job could not start and another may be tried."""

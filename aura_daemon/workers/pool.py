@@ -6,7 +6,7 @@ After SIGHUP the next daemon continues with the same pool: models stay loaded, a
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,8 +33,10 @@ class RunningJob:
 class Slot:
     """One worker, the batch that it runs, and its last reports."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, name: str = "") -> None:
+        """`name`: for people, where there are several."""
         self.worker = worker
+        self.name = name
         self.running: dict[str, RunningJob] = {}
         """Job id -> job, for the jobs of the batch that have no outcome yet."""
         self._batches: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
@@ -55,6 +57,7 @@ class Slot:
         """Whether the worker's process ended between the last two calls of `poll`, other than by `unload`."""
         self.has_died_idle = False
         """Whether the last process ended by itself without a batch: it is not started ahead again."""
+        self._was_running = False
         self._pid: int | None = None
 
     @property
@@ -72,18 +75,19 @@ class Slot:
         self._batches = self._batches[1], frozenset(self.running)
         self.has_died_idle = False
         self.worker.submit(batch)
-        self._pid = self.worker.pid
+        self._note_process()
 
     def prestart(self) -> None:
         """Starts the idle worker before its first batch, where that can be done."""
         self.worker.prestart()
-        self._pid, self.idle_since_s = self.worker.pid, time.monotonic()
+        self._note_process()
+        self.idle_since_s = time.monotonic()
 
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
-        messages, before = self.worker.poll(), self._pid
-        self._pid = self.worker.pid
-        self.has_died = before is not None and self._pid != before
+        messages, was_running, before = self.worker.poll(), self._was_running, self._pid
+        self._note_process()
+        self.has_died = was_running and (not self._was_running or self._pid != before)
         self.has_died_idle |= self.has_died and not self.running
         for message in messages:
             match message:
@@ -104,16 +108,27 @@ class Slot:
     def unload(self) -> None:
         """Ends the idle worker to release its memory; the next batch restarts it."""
         self.worker.unload()
-        self._pid = None
+        self._note_process()
         self.ready, self.conditions, self.memory, self.resident_bytes = None, None, None, []
         self.models = self.model_kinds = ()
+
+    def _note_process(self) -> None:
+        self._was_running, self._pid = self.worker.is_running, self.worker.pid
 
 
 class WorkerPool:
     """All slots, in the order in which they get batches."""
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
-        self.slots = tuple(Slot(worker) for worker in workers)
+    def __init__(
+        self, workers: Sequence[Worker] | Mapping[str, Worker], *, stop_shared: Callable[[float], None] | None = None
+    ) -> None:
+        """`workers`: by their names, where they have some. `stop_shared`: ends what all of them share."""
+        self._stop_shared = stop_shared
+        self.slots = (
+            tuple(Slot(worker, name) for name, worker in workers.items())
+            if isinstance(workers, Mapping)
+            else tuple(Slot(worker) for worker in workers)
+        )
 
     @property
     def is_running(self) -> bool:
@@ -130,9 +145,11 @@ class WorkerPool:
 
     def waitables(self) -> list[int]:
         """Descriptors that become readable when a worker has something to report."""
-        return [descriptor for slot in self.slots for descriptor in slot.worker.waitables()]
+        return list({descriptor for slot in self.slots for descriptor in slot.worker.waitables()})
 
     def stop(self, timeout_s: float) -> None:
         """Ends every worker; kills those that have not ended after `timeout_s`."""
         for slot in self.slots:
             slot.worker.stop(timeout_s)
+        if self._stop_shared is not None:
+            self._stop_shared(timeout_s)

@@ -58,7 +58,7 @@ class Prestarter:
 
     def _start(self) -> None:
         """Starts the worker that would get the next job, where none runs. One that died without a job stays so."""
-        if any(slot.worker.pid is not None for slot in self._pool.slots):
+        if any(slot.worker.is_running for slot in self._pool.slots):
             return  # a further one starts with its first job
         slot = self._pool.slots[0]
         if slot.running or slot.has_died_idle:
@@ -67,5 +67,5 @@ class Prestarter:
             logger.debug("no worker is started ahead: there is too little memory")
             return
         slot.prestart()
-        if slot.worker.pid is not None:
+        if slot.worker.is_running:
             logger.debug("the worker is started ahead")

@@ -52,6 +52,9 @@ class ProcessWorker:
     a second, because a missed deadline makes no file descriptor readable.
     """
 
+    takes_batches = True
+    node = trouble = ""
+
     def __init__(
         self,
         settings: EngineSettings,
@@ -98,6 +101,11 @@ class ProcessWorker:
     def idle(self) -> bool:
         """Whether no batch is running."""
         return self._batch.is_over
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the child is there."""
+        return self.pid is not None
 
     @property
     def pid(self) -> int | None:

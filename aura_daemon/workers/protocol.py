@@ -145,6 +145,22 @@ class Worker(Protocol):
         """True when no batch is running."""
 
     @property
+    def is_running(self) -> bool:
+        """Whether its process is there, or comes as soon as there is a place for it."""
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether a batch would begin now; False of one that has no place yet, which `prestart` asks for."""
+
+    @property
+    def node(self) -> str:
+        """The machine on which it runs; empty: this one, or none."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it has no place, in words; empty where nothing is wrong."""
+
+    @property
     def pid(self) -> int | None:
         """Process id of the worker on this machine; None while none is running or it is elsewhere."""
 

@@ -1,4 +1,4 @@
-"""The batch that a worker runs, as its owner knows it. In: reports, or the end of the worker. Out: reports for the daemon.
+"""The batch that a worker runs, as its owner knows it. In: its reports, or its end. Out: reports for the daemon.
 
 Every job of a batch gets one last word: its own, or the failure of a worker that ended without it.
 """

@@ -1,6 +1,6 @@
 """A runner that needs no torch: prompts are scripts.
 
-Those of `tests.support.worker_contract`, and `placed …`, `log`, `exit`, `raise`, `segfault`.
+Those of `tests.support.worker_contract`, and `placed …`, `log`, `exit`, `raise`, `kill`, `segfault`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.support.worker_contract import outcome_of
 TRIED = RunConditions(
     device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
 )
+
 
 class ScriptRunner:
     """Runs the scripts; `further`: script -> what it does."""
@@ -56,6 +57,8 @@ class ScriptRunner:
             raise ValueError("raised on request")
         if script == "exit":
             os._exit(3)
+        if script == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         if script == "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         if script in self._further:

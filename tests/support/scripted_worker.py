@@ -51,12 +51,19 @@ class ScriptedWorker:
         """How long a step took."""
         self.starts = 0
         """How often the worker was started."""
+        self.takes_batches = True
+        self.node = ""
+        self.trouble = ""
         self.starts_ahead = False
         """Whether `prestart` starts it."""
 
     @property
     def idle(self) -> bool:
         return self._unreported == 0
+
+    @property
+    def is_running(self) -> bool:
+        return self._loaded
 
     @property
     def pid(self) -> int | None:

@@ -90,7 +90,7 @@ class WorkerContract:
 
     def test_a_new_worker_is_idle_and_not_running(self, worker: Worker) -> None:
         assert worker.idle
-        assert worker.pid is None
+        assert not worker.is_running
         assert worker.poll() == []
 
     def test_the_first_batch_starts_it_and_it_says_what_it_found(self, worker: Worker) -> None:
@@ -98,7 +98,7 @@ class WorkerContract:
         messages = wait_for(worker, Finished)
         assert isinstance(messages[0], Ready)
         assert isinstance(messages[-1], Finished)
-        assert worker.pid is not None
+        assert worker.is_running
 
     def test_every_task_has_its_last_word_in_order(self, worker: Worker) -> None:
         worker.submit(batch_of("fine", "bad", "fine"))
@@ -145,7 +145,7 @@ class WorkerContract:
         worker.submit(batch_of("fine"))
         finished(worker)
         worker.unload()
-        assert worker.pid is None
+        assert not worker.is_running
         worker.submit(batch_of("fine"))
         assert any(isinstance(message, Ready) for message in wait_for(worker, Finished))
 
@@ -159,7 +159,7 @@ class WorkerContract:
         wait_for(worker, Progress)
         worker.stop(PATIENCE_S)
         assert worker.idle
-        assert worker.pid is None
+        assert not worker.is_running
         assert worker.poll() == []
 
     def test_a_cancelled_job_says_so_and_the_next_one_runs(self, worker: Worker) -> None:

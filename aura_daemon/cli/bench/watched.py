@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aura_daemon.bench.watched_daemon import CLAIMED, DELIVERED, FAILED, PLACED, STARTED, STEPPED, WATCHING, Happening
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import assemble_daemon, local_workers
+from aura_daemon.daemon.assembly import assemble_daemon
 from aura_daemon.daemon.supervisor import SignalHandler
 from aura_daemon.health.listener import (
     DaemonPhase,
@@ -25,6 +25,7 @@ from aura_daemon.health.listener import (
 )
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.system import logs
+from aura_daemon.workers.assembly import assemble_workers
 from aura_daemon.workers.protocol import Placed, Progress
 
 
@@ -65,7 +66,7 @@ def main(root: Path) -> None:
     """Runs the daemon on `inbox`, `outbox` and `state` below `root` until it is told to stop."""
     logs.set_up("ERROR", "text")
     settings = Settings(inbox=root / "inbox", outbox=root / "outbox", state=root / "state")
-    pool = local_workers(settings, "text", "ERROR")
+    pool = assemble_workers(settings, "text", "ERROR")
     with assemble_daemon(settings, pool, listeners=[_Teller()], drain=False) as daemon:
         SignalHandler(daemon)
         daemon.run()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Final, TypeAlias, cast
 
 from loguru import logger
@@ -71,6 +72,7 @@ class Driver:
         self._command = tuple(command)
         self._clock = clock
         self._backoff = Backoff(first_s=FIRST_WAIT_S, most_s=LONGEST_WAIT_S)
+        self._attempts = count(1)
         self._child: Child | None = None
         self._heard: defaultdict[int, list[Heard]] = defaultdict(list)
         self._slots: set[int] = set()
@@ -78,6 +80,10 @@ class Driver:
         self.trouble = ""
         """Why there is no cluster; empty while nothing is known to be wrong."""
         self.is_connected = False
+
+    def new_attempt(self) -> int:
+        """A number that no attempt of any slot has had."""
+        return next(self._attempts)
 
     def waitables(self) -> list[int]:
         """The descriptor of the socket, readable when the driver has sent a message or died."""

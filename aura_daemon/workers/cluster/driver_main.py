@@ -48,7 +48,7 @@ ENVIRONMENT: Final = {
     "RAY_AUTH_MODE": "token",
     "RAY_worker_niceness": "0",
 }
-"""Must be set before Ray is imported; variables that the user has set stay. The last one is for a cluster of our own."""
+"""Must be set before Ray is imported; variables that the user has set stay. The last one is for our own cluster."""
 
 CALLS: Final = 4
 """An actor takes a cancel while a batch runs."""
@@ -136,8 +136,8 @@ class _Slot:
         self._messages: queue.SimpleQueue[ToSlot] = queue.SimpleQueue()
         self._actor: Any = None
         self._has_arrived = False
-        self._attempt = 0
-        """The last that was asked for."""
+        self._attempt: int | None = None
+        """The last that was asked for; None once that was ended."""
         threading.Thread(target=self._serve, name=f"slot {number}", daemon=True).start()
 
     def take(self, message: ToSlot) -> None:
@@ -146,7 +146,7 @@ class _Slot:
             if (actor := self._actor) is not None:
                 actor.cancel.remote(message.message.job_id)
             return
-        self._attempt = message.attempt if not isinstance(message.message, End) else message.attempt + 1
+        self._attempt = message.attempt if not isinstance(message.message, End) else None
         self._messages.put(message)
 
     def _serve(self) -> None:

@@ -67,4 +67,6 @@ def shortage(asked: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -
 
 
 def _first_line(error: BaseException) -> str:
+    """What happened; of an error that was raised on a node, that one."""
+    error = getattr(error, "cause", None) or error
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,8 +1,8 @@
 """The typed messages between the daemon and the driver, the child process that speaks to the Ray cluster.
 
 Down: `Connect` once, then `ToSlot`. Up: `FromSlot`, `Connected` or `Refused`. A slot is a worker of the daemon, an
-actor of Ray. `attempt` counts what the daemon has asked a slot for: what comes with an older one is late and is dropped,
-because an actor that Ray has given up may go on with its job and still have something to say.
+actor of Ray. `attempt` counts what the daemon has asked a slot for: what comes with an older one is late and is
+dropped, because an actor that Ray has given up may go on with its job and still have something to say.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class RayWorker:
         self._driver = driver
         self._slot = slot
         self._silence = Silence(deadline_s, clock)
-        self._attempt = 0
+        self._attempt = driver.new_attempt()
         """What comes with another number is late."""
         self._batch = RunningBatch()
         self._reports: list[Up] = []
@@ -75,7 +75,7 @@ class RayWorker:
         """Gives the actor a batch, or has one started for it."""
         self._batch.begin(batch)
         self._silence.begin()
-        self._attempt += 1
+        self._attempt = self._driver.new_attempt()
         try:
             self._driver.tell(self._slot, self._attempt, batch)
             self._is_wanted = True
@@ -86,7 +86,7 @@ class RayWorker:
         """Asks for the actor, where there is none."""
         if self._is_wanted:
             return
-        self._attempt += 1
+        self._attempt = self._driver.new_attempt()
         try:
             self._driver.tell(self._slot, self._attempt, Begin())
             self._is_wanted = True
@@ -140,7 +140,7 @@ class RayWorker:
                 return
             case Ended(failure=failure):
                 self.node, self.trouble, self._is_wanted = "", failure.message, False
-                self._attempt += 1
+                self._attempt = self._driver.new_attempt()
                 self._fail(failure)
                 return
             case LogLine(level=level, message=text):
@@ -163,7 +163,7 @@ class RayWorker:
     def _end(self) -> None:
         if self._is_wanted:
             self._driver.tell(self._slot, self._attempt, End())
-        self._attempt += 1
+        self._attempt = self._driver.new_attempt()
         self.node, self._is_wanted, self._resident_bytes = "", False, None
 
     def _fail(self, failure: Failure) -> None:

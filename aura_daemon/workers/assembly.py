@@ -1,0 +1,47 @@
+"""Builds the workers of a daemon as configured. In: settings. Out: a pool, of which no worker has started yet."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from aura_daemon.config.engine import Device
+from aura_daemon.config.loading import PROFILE_VARIABLE
+from aura_daemon.config.settings import Settings
+from aura_daemon.system.hardware.nvidia import gpus
+from aura_daemon.workers.local_devices import device_plans
+from aura_daemon.workers.pool import WorkerPool
+from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.protocol import Worker
+
+
+def assemble_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
+    """A pool with a child process for each device of this machine, or an actor for each slot of a cluster.
+
+    The variable AURA_PROFILE=1 has the processes write down where the time of each job goes.
+    """
+    level = log_level or settings.log_level
+    engine = settings.engine()
+    if os.environ.get(PROFILE_VARIABLE) == "1":
+        engine = replace(engine, profiles=str(settings.state_folder() / "profiles"))
+    chosen = settings.workers
+    workers: dict[str, Worker] = {}
+    if chosen.kind == "ray":
+        from aura_daemon.workers.cluster.driver import Driver
+        from aura_daemon.workers.cluster.ray_worker import RayWorker
+
+        driver = Driver(chosen.cluster(), engine, log_level=level, log_format=log_format)
+        for slot in range(chosen.count):
+            workers[str(slot + 1)] = RayWorker(driver, slot, deadline_s=settings.deadline)
+        return WorkerPool(workers, stop_shared=driver.stop)
+    cards = gpus() if chosen.devices == "auto" and settings.device in (Device.AUTO, Device.CUDA) else ()
+    for plan in device_plans(chosen.devices, configured=settings.device, cards=cards, environment=os.environ):
+        workers[plan.name] = ProcessWorker(
+            replace(engine, device=plan.device) if plan.device is not None else engine,
+            deadline_s=settings.deadline,
+            log_level=level,
+            log_format=log_format,
+            relays_log=settings.log_file.path is not None,
+            environment=plan.environment,
+        )
+    return WorkerPool(workers)
