@@ -67,7 +67,9 @@ class Dispatcher:
             return True
         if self.holdups.has_failed(OUTBOX):
             return False
-        return any(self._next_job(time.monotonic(), slot) is not None for slot in self.pool.slots)
+        now = time.monotonic()
+        hopeful = [slot for slot in self.pool.slots if slot.placeless_s(now) < self.settings.deadline]
+        return any(self._next_job(now, slot) is not None for slot in hopeful)
 
     def recover(self) -> None:
         """Continues with jobs that a crash, a stop or a fault interrupted: no job is lost, none is delivered twice."""

@@ -57,6 +57,8 @@ class Slot:
         """Whether the worker's process ended between the last two calls of `poll`, other than by `unload`."""
         self.has_died_idle = False
         """Whether the last process ended by itself without a batch: it is not started ahead again."""
+        self._placeless_since_s: float | None = None
+        """Since when a worker that is wanted has no place."""
         self._was_running = False
         self._pid: int | None = None
 
@@ -80,8 +82,14 @@ class Slot:
     def prestart(self) -> None:
         """Starts the idle worker before its first batch, where that can be done."""
         self.worker.prestart()
+        if self._placeless_since_s is None and not self.worker.takes_batches:
+            self._placeless_since_s = time.monotonic()
         self._note_process()
         self.idle_since_s = time.monotonic()
+
+    def placeless_s(self, now: float) -> float:
+        """For how many seconds the worker has been wanted, and has found no place."""
+        return now - self._placeless_since_s if self._placeless_since_s is not None else 0.0
 
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
@@ -108,11 +116,14 @@ class Slot:
     def unload(self) -> None:
         """Ends the idle worker to release its memory; the next batch restarts it."""
         self.worker.unload()
+        self._placeless_since_s = None
         self._note_process()
         self.ready, self.conditions, self.memory, self.resident_bytes = None, None, None, []
         self.models = self.model_kinds = ()
 
     def _note_process(self) -> None:
+        if self.worker.takes_batches:
+            self._placeless_since_s = None
         self._was_running, self._pid = self.worker.is_running, self.worker.pid
 
 

@@ -54,8 +54,8 @@ CALLS: Final = 4
 """An actor takes a cancel while a batch runs."""
 
 LOOK_S: Final = 1.0
-SAY_S: Final = 5.0
-"""How often is said that a place is waited for."""
+SAY_S: Final = 15.0
+"""How often is said that a place is waited for; to start an actor takes less."""
 
 NICE: Final = (
     "the node {} runs its workers at nice {}: other programs there go first; start its Ray with RAY_worker_niceness=0"

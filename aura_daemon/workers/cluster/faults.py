@@ -59,7 +59,7 @@ def shortage(asked: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -
     wanted = {name: amount for name, amount in asked.items() if amount > 0}
     text = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items()) or "nothing"
     if any(all(node.get(name, 0.0) >= amount for name, amount in wanted.items()) for node in nodes):
-        return f"a worker waits for {text}: every node that has so much is busy"
+        return f"a worker waits for {text}: every node that has so much is busy, or still starts it"
     lacking = [name for name, amount in wanted.items() if all(node.get(name, 0.0) < amount for node in nodes)]
     what = f"no node of {len(nodes)} has enough {' and '.join(lacking)}" if lacking else "no node has all of that"
     mend = "the cluster may add one by itself; else add a node, or ask for less below `workers`"
