@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aura_daemon.config.amounts import Number, Whole
 from aura_daemon.config.cluster import LOCAL, ClusterSettings
+from aura_daemon.config.paths import File
 
 DeviceName = Annotated[int, Field(ge=0, le=255)] | Literal["cpu"]
 
@@ -32,7 +33,7 @@ class WorkersConfig(BaseModel):
     resources: dict[str, Number] = Field(
         {}, description="what else each worker takes, by the names that the nodes were started with (ray)"
     )
-    token_file: str | None = Field(None, description="a file that holds the token of the cluster, or null (ray)")
+    token_file: File | None = Field(None, description="a file that holds the token of the cluster, or null (ray)")
     lost_after: Number = Field(
         20, ge=5, le=3600, description="a number of seconds from 5: a node that is silent for so long is given up (ray)"
     )
@@ -45,6 +46,6 @@ class WorkersConfig(BaseModel):
             cpus=float(self.cpus),
             gpus=float(self.gpus),
             resources=tuple((name, float(amount)) for name, amount in self.resources.items()),
-            token_file=self.token_file,
+            token_file=str(self.token_file) if self.token_file is not None else None,
             beat_lost_s=float(self.lost_after),
         )

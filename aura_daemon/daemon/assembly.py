@@ -12,6 +12,7 @@ from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.monitoring_checks import check_monitoring
 from aura_daemon.config.settings import Settings
+from aura_daemon.config.worker_checks import check_workers
 from aura_daemon.daemon.commands import CommandHandler
 from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.daemon.extensions import extensions_of
@@ -53,7 +54,11 @@ def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedCo
     """
     loaded = load(config)
     settings = loaded.settings
-    problems = (*check_folders(loaded, makes_named=makes_folders), *check_monitoring(settings))
+    problems = (
+        *check_folders(loaded, makes_named=makes_folders),
+        *check_monitoring(settings),
+        *check_workers(settings),
+    )
     if problems := (*problems, *missing_programs(settings.hooks)):
         raise UserError(problems)
     return loaded

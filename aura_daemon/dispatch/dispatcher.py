@@ -68,7 +68,7 @@ class Dispatcher:
         if self.holdups.has_failed(OUTBOX):
             return False
         now = time.monotonic()
-        hopeful = [slot for slot in self.pool.slots if slot.placeless_s(now) < self.settings.deadline]
+        hopeful = [slot for slot in self.pool.slots if slot.may_run_soon(now, self.settings.deadline)]
         return any(self._next_job(now, slot) is not None for slot in hopeful)
 
     def recover(self) -> None:

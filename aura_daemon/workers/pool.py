@@ -87,9 +87,10 @@ class Slot:
         self._note_process()
         self.idle_since_s = time.monotonic()
 
-    def placeless_s(self, now: float) -> float:
-        """For how many seconds the worker has been wanted, and has found no place."""
-        return now - self._placeless_since_s if self._placeless_since_s is not None else 0.0
+    def may_run_soon(self, now: float, patience_s: float) -> bool:
+        """Whether the worker takes batches, or has been looking for a place for no longer than that."""
+        since_s = self._placeless_since_s
+        return self.worker.takes_batches or (since_s is not None and now - since_s < patience_s)
 
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
