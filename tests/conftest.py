@@ -28,7 +28,7 @@ LONG = (
     "tests/behaviour/test_crashes.py",
     "tests/behaviour/test_meaning.py",
     "tests/unit/engines/stable_diffusion/test_fields.py",
-    "tests/unit/workers/test_process.py",
+    "tests/unit/workers/local/test_process.py",
     "tests/unit/workers/test_real_child.py",
     "tests/unit/engines/stable_diffusion/test_prompts_in_turn.py",
     "tests/unit/engines/stable_diffusion/loras/test_lora.py",

@@ -14,7 +14,7 @@ from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.system.wakeup import wait_until_readable
-from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready
 
 CONVERSION: Final = "conversion_child"

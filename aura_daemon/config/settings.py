@@ -28,7 +28,7 @@ from aura_daemon.config.engine import (
 from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
 from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
 from aura_daemon.config.paths import Folder
-from aura_daemon.config.workers import WorkersConfig
+from aura_daemon.config.workers.keys import WorkersConfig
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata, shared_fields

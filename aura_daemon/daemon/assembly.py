@@ -12,7 +12,7 @@ from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.monitoring_checks import check_monitoring
 from aura_daemon.config.settings import Settings
-from aura_daemon.config.worker_checks import check_workers
+from aura_daemon.config.workers.checks import check_workers
 from aura_daemon.daemon.commands import CommandHandler
 from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.daemon.extensions import extensions_of

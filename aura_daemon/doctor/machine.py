@@ -20,7 +20,7 @@ from aura_daemon.system.hardware.host_memory import host_memory
 from aura_daemon.system.library_versions import versions
 from aura_daemon.system.watching import inotify_limits
 from aura_daemon.system.windows import is_wsl2
-from aura_daemon.workers.process import CHILD
+from aura_daemon.workers.local.process import CHILD
 
 WORKER: Final = CHILD[-1]
 """The module that a worker's command line names."""

@@ -9,9 +9,9 @@ from aura_daemon.config.engine import Device
 from aura_daemon.config.loading import PROFILE_VARIABLE
 from aura_daemon.config.settings import Settings
 from aura_daemon.system.hardware.nvidia import gpus
-from aura_daemon.workers.local_devices import device_plans
+from aura_daemon.workers.local.devices import device_plans
+from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.pool import WorkerPool
-from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker
 
 

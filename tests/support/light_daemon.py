@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from aura_daemon.cli.app import main
-from aura_daemon.workers.process import CHILD
+from aura_daemon.workers.local.process import CHILD
 
 DIE_AT: Final = "AURA_TEST_DIE_AT"
 

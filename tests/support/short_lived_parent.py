@@ -6,7 +6,7 @@ import sys
 import time
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.protocol import Progress
 from tests.support.worker_contract import batch_of, wait_for
 

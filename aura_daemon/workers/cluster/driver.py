@@ -16,16 +16,15 @@ from typing import Final, TypeAlias, cast
 from loguru import logger
 
 from aura_daemon.backoff import Backoff
-from aura_daemon.config.cluster import ClusterSettings
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.cluster import ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.workers.child import Child
 from aura_daemon.workers.cluster.messages import (
+    ActorEnded,
     Begin,
     Connect,
     Connected,
     End,
-    Ended,
     FromDriver,
     FromSlot,
     Refused,
@@ -33,6 +32,7 @@ from aura_daemon.workers.cluster.messages import (
     ToSlot,
     Waiting,
 )
+from aura_daemon.workers.local.child import Child
 from aura_daemon.workers.protocol import Batch, Cancel, Up
 
 COMMAND: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.cluster.driver_main")
@@ -43,7 +43,7 @@ RUNNER: Final = "aura_daemon.workers.engine_start:engine_runner"
 FIRST_WAIT_S: Final = 5.0
 LONGEST_WAIT_S: Final = 60.0
 
-Heard: TypeAlias = tuple[int | None, Up | Settled | Waiting | Ended]
+Heard: TypeAlias = tuple[int | None, Up | Settled | Waiting | ActorEnded]
 """For which attempt, None: for any; and what."""
 
 
@@ -148,7 +148,7 @@ class Driver:
         logger.error("{}", self.trouble)
         failure = Failure(kind=FailureKind.INTERRUPTED, message=self.trouble, mend="see `ray status` and the log")
         for slot in self._slots:
-            self._heard[slot].append((None, Ended(failure=failure)))
+            self._heard[slot].append((None, ActorEnded(failure=failure)))
         self._slots.clear()
 
     def _drop_child(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn, cast
 
 from loguru import logger
 
-from aura_daemon.config.cluster import LOCAL, ClusterSettings
+from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.channel import MessageReceiver, send
@@ -29,10 +29,10 @@ from aura_daemon.workers.child_main import log_to_stderr
 from aura_daemon.workers.cluster.actor import Arrival, Beat, EngineActor
 from aura_daemon.workers.cluster.faults import connection_fault, end_of_actor, shortage
 from aura_daemon.workers.cluster.messages import (
+    ActorEnded,
     Connect,
     Connected,
     End,
-    Ended,
     FromDriver,
     FromSlot,
     Refused,
@@ -218,7 +218,7 @@ class _Slot:
 
     def _fail(self, attempt: int, failure: Failure) -> None:
         self._end_actor()
-        self._say(attempt, Ended(failure=failure))
+        self._say(attempt, ActorEnded(failure=failure))
 
     def _end_actor(self) -> None:
         actor, self._actor, self._has_arrived = self._actor, None, False
@@ -226,7 +226,7 @@ class _Slot:
             with suppress(Exception):  # it is gone already
                 self._ray.kill(actor, no_restart=True)
 
-    def _say(self, attempt: int, message: Up | Settled | Waiting | Ended) -> None:
+    def _say(self, attempt: int, message: Up | Settled | Waiting | ActorEnded) -> None:
         self._say_up(FromSlot(slot=self._number, attempt=attempt, message=message))
 
 

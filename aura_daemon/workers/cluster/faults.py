@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from aura_daemon.config.cluster import ClusterSettings
+from aura_daemon.config.workers.cluster import ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.workers.worker_death import BROKEN_INSTALLATION, RESTARTED
+from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, RESTARTED
 
 NOT_INSTALLED: Final = 'install it where the daemon runs: `pip install "aura-daemon[ray]"`, the version of the cluster'
 

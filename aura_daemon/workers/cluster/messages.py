@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from aura_daemon.config.cluster import ClusterSettings
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.cluster import ClusterSettings
 from aura_daemon.jobs.results import Failure
 from aura_daemon.workers.protocol import Batch, Cancel, Up
 
@@ -64,7 +64,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
+class ActorEnded:
     """The actor is gone, with what it ran."""
 
     failure: Failure
@@ -76,7 +76,7 @@ class FromSlot:
 
     slot: int
     attempt: int
-    message: Up | Settled | Waiting | Ended = field(repr=False)
+    message: Up | Settled | Waiting | ActorEnded = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

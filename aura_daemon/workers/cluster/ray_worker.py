@@ -14,11 +14,11 @@ from loguru import logger
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system import logs
 from aura_daemon.workers.cluster.driver import Driver, DriverAway
-from aura_daemon.workers.cluster.messages import Begin, End, Ended, Settled, Waiting
+from aura_daemon.workers.cluster.messages import ActorEnded, Begin, End, Settled, Waiting
+from aura_daemon.workers.local.worker_death import RESTARTED
 from aura_daemon.workers.protocol import Batch, Cancel, Finished, Loading, LogLine, Placed, Progress, Ready, Up
 from aura_daemon.workers.running_batch import RunningBatch
 from aura_daemon.workers.silence import Silence
-from aura_daemon.workers.worker_death import RESTARTED
 
 AWAY: Final = "the daemon tries again and again; `aura-daemon status` says whether it is back"
 
@@ -127,7 +127,7 @@ class RayWorker:
         self._batch.forget()
         self._reports = []
 
-    def _record(self, message: Up | Settled | Waiting | Ended) -> None:
+    def _record(self, message: Up | Settled | Waiting | ActorEnded) -> None:
         match message:
             case Settled(node=node):
                 self.node, self.trouble = node, ""
@@ -138,7 +138,7 @@ class RayWorker:
                     logger.warning("worker {}: {}", self._slot, why)
                 self.trouble = why
                 return
-            case Ended(failure=failure):
+            case ActorEnded(failure=failure):
                 self.node, self.trouble, self._is_wanted = "", failure.message, False
                 self._attempt = self._driver.new_attempt()
                 self._fail(failure)

@@ -15,7 +15,7 @@ from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSett
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready
 from tests.support.hub import Hub, running_hub
 from tests.support.tiny_models import write_captioner, write_generator

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from aura_daemon.config.cluster import ClusterSettings
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.cluster import ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.workers.cluster.driver import Driver
 from aura_daemon.workers.cluster.ray_worker import RayWorker

@@ -17,7 +17,8 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
-from aura_daemon.workers.child import Child
+from aura_daemon.workers.local.child import Child
+from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
@@ -32,7 +33,6 @@ from aura_daemon.workers.protocol import (
 )
 from aura_daemon.workers.running_batch import RunningBatch
 from aura_daemon.workers.silence import Silence
-from aura_daemon.workers.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
 
 CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.child_main")
 """`-P`: no module is taken from the folder in which the daemon was started, which may be an inbox."""

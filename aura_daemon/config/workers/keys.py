@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aura_daemon.config.amounts import Number, Whole
-from aura_daemon.config.cluster import LOCAL, ClusterSettings
 from aura_daemon.config.paths import File
+from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
 
 DeviceName = Annotated[int, Field(ge=0, le=255)] | Literal["cpu"]
 

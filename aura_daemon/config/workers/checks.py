@@ -6,8 +6,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from aura_daemon.config.cluster import LOCAL
 from aura_daemon.config.settings import Settings
+from aura_daemon.config.workers.cluster import LOCAL
 from aura_daemon.errors import Problem
 from aura_daemon.system.permissions import why_denied
 

@@ -10,7 +10,7 @@ import pytest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.workers.worker_death import (
+from aura_daemon.workers.local.worker_death import (
     BROKEN_INSTALLATION,
     KILLED_EARLY,
     MACHINE_SIGNALS,

@@ -27,13 +27,13 @@ from aura_daemon.system import logs
 from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
 from aura_daemon.workers.engine_start import importing
-from aura_daemon.workers.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
+from aura_daemon.workers.local.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
+from aura_daemon.workers.local.worker_death import MOST_EARLY_KILLS
 from aura_daemon.workers.protocol import Finished, Placed, Progress, Up
 from aura_daemon.workers.silence import GAP_S
-from aura_daemon.workers.worker_death import MOST_EARLY_KILLS
 from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LIGHT = (sys.executable, "-m", "tests.support.light_child")
 ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 
@@ -405,7 +405,7 @@ def test_no_descriptor_is_left_over_after_many_starts(worker: ProcessWorker) -> 
 
 def test_the_daemons_side_imports_no_torch() -> None:
     code = (
-        "import sys; import aura_daemon.workers.process; "
+        "import sys; import aura_daemon.workers.local.process; "
         "print([m for m in ('torch', 'diffusers', 'transformers', 'PIL', 'loguru') if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,0 +1,1 @@
+"""Workers on this machine: a supervised child process for each device."""
