@@ -158,6 +158,7 @@ def attempt_record(attempt: Attempt) -> schema.AttemptRecord:
     """The record of an attempt that failed."""
     return schema.AttemptRecord(
         device=attempt.device,
+        device_name=attempt.device_name,
         rung=attempt.rung,
         batch_size=attempt.batch,
         outcome=attempt.kind,

@@ -90,6 +90,7 @@ class AttemptRecord(Record):
     """One attempt, the last one is the one that worked."""
 
     device: str = Field(description="empty where the worker ended before it was known")
+    device_name: str = Field("", description="of a failed attempt: the model of the worker's card or processor")
     rung: str | None
     batch_size: int
     outcome: str = Field(description="done, or the kind of the failure")
