@@ -60,7 +60,7 @@ class EngineActor:
     """Runs one batch at a time, in one thread, for as long as the actor lives."""
 
     def __init__(self, settings: EngineSettings, runner: str, threads: int | None, log_level: str) -> None:
-        """`runner`: `MODULE:FUNCTION` that makes the runner of the settings. `threads`: None: as many as torch likes."""
+        """`runner`: `MODULE:FUNCTION` that makes a runner of the settings. `threads`: None: as many as torch likes."""
         log_to_stderr(log_level, "text")
         set_environment()
         os.environ.pop("OMP_NUM_THREADS", None)  # Ray's choice: one where nobody asked for CPUs
