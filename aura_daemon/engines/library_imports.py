@@ -6,14 +6,19 @@ several computers, each of which is imported at its first use. Importing this mo
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.abc
 import importlib.metadata
+import importlib.util
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -28,12 +33,18 @@ SYMBOLS: Final = "torch.fx.experimental.symbolic_shapes"
 """Sizes that the compiler does not know yet, for which it needs sympy; tensors without memory ask about known ones."""
 
 
+WITHOUT_TORCH: Final = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "requests", "jinja2")
+"""What diffusers and transformers import in any case."""
+
+
 @contextmanager
 def lean_imports() -> Iterator[None]:
     """Within, libraries are imported without what they can do without.
 
     Measured, see BENCHMARKS. A library that asks for more than expected is given it, and only takes longer.
     """
+    if "torch" not in sys.modules:
+        _load_torch_beside()
     import torch
     import torch.distributed
 
@@ -65,6 +76,26 @@ def lean_imports() -> Iterator[None]:
         sys.meta_path.remove(parts)
         for stand_in in stand_ins:
             stand_in.leave()
+
+
+def _load_torch_beside() -> None:
+    """Has a thread load torch's libraries, for 0.2 s of another core, and imports meanwhile what diffusers needs too.
+
+    To import torch loads them with the interpreter's lock held; here the lock is given up. What fails here fails there.
+    """
+    found = importlib.util.find_spec("torch")
+    if sys.platform != "linux" or found is None or found.origin is None:
+        return
+    folder = Path(found.origin).parent / "lib"
+
+    def load() -> None:
+        load_library = ctypes.CDLL(None).dlopen
+        load_library(bytes(folder / "libtorch_global_deps.so"), os.RTLD_NOW | os.RTLD_GLOBAL)  # as torch does
+        load_library(bytes(folder / "libtorch_python.so"), os.RTLD_NOW)
+
+    threading.Thread(target=load, name="torch's libraries", daemon=True).start()
+    for name in WITHOUT_TORCH:
+        importlib.import_module(name)
 
 
 def show_scipy() -> None:
