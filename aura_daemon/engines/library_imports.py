@@ -36,6 +36,9 @@ SYMBOLS: Final = "torch.fx.experimental.symbolic_shapes"
 WITHOUT_TORCH: Final = ("huggingface_hub.hf_api", "huggingface_hub.file_download", "requests", "jinja2")
 """What diffusers and transformers import in any case."""
 
+IN_C: Final = ("hashlib", "csv", "uuid", "yaml", "charset_normalizer", "markupsafe")
+"""Modules of these that are libraries themselves: the linker loads one at a time."""
+
 
 @contextmanager
 def lean_imports() -> Iterator[None]:
@@ -93,6 +96,8 @@ def _load_torch_beside() -> None:
         load_library(bytes(folder / "libtorch_global_deps.so"), os.RTLD_NOW | os.RTLD_GLOBAL)  # as torch does
         load_library(bytes(folder / "libtorch_python.so"), os.RTLD_NOW)
 
+    for name in IN_C:
+        importlib.import_module(name)
     threading.Thread(target=load, name="torch's libraries", daemon=True).start()
     for name in WITHOUT_TORCH:
         importlib.import_module(name)
