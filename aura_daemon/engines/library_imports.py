@@ -12,6 +12,7 @@ import importlib.abc
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
 from aura_daemon.engines.transformers_names import names_when_asked
@@ -70,6 +71,7 @@ def lean_imports() -> Iterator[None]:
         with names_when_asked():
             _know_what_is_compiled()
             yield
+        _compile_patterns_late()
         importlib.import_module("diffusers").StableDiffusionPipeline  # noqa: B018 - imported here, not at its first use
     finally:
         if hides_scipy:
@@ -243,6 +245,27 @@ class _Distributions(Mapping[str, list[str]]):
 
     def __len__(self) -> int:
         return len(self._find())
+
+
+class _LatePattern:
+    """A regular expression that is compiled when it is used."""
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self._given = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(re.compile(*self._given), name)
+
+    def __deepcopy__(self, _memo: object) -> _LatePattern:
+        return self
+
+
+def _compile_patterns_late() -> None:
+    """Of 900 expressions for the weights of all models, few are used; they take 0.1 s of the first load."""
+    loading: Any = importlib.import_module("transformers.core_model_loading")
+    loading.re = SimpleNamespace(**{**vars(re), "compile": _LatePattern})
 
 
 def _know_what_is_compiled() -> None:
