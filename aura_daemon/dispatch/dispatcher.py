@@ -114,7 +114,7 @@ class Dispatcher:
             if jobs > 0:
                 slot.prestart()
                 jobs -= 1
-            elif slot.worker.is_running and slot.is_idle:
+            elif slot.seeks_place and slot.is_idle:
                 slot.unload()
 
     def collect(self) -> None:
