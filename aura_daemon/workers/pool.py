@@ -68,6 +68,8 @@ class Slot:
         """How long it took to load a model, the last time; 0: not known."""
         self.conditions: RunConditions | None = None
         """The conditions of the running job, or of the last one."""
+        self.loading: Loading | None = None
+        """The model that is loaded for the running job; None before and afterwards."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
         self.model_kinds: tuple[str, ...] = ()
@@ -103,6 +105,12 @@ class Slot:
         Until that is known all count where there is no other worker; else none: it may have more memory than others.
         """
         return self.device_name or ("" if self.is_only else UNKNOWN)
+
+    @property
+    def seeks_place(self) -> bool:
+        """Whether the worker is wanted, and has no place yet."""
+        is_wanted = self.worker.is_running or self._placeless_since_s is not None
+        return is_wanted and not self.worker.takes_batches
 
     @property
     def batch_ids(self) -> frozenset[str]:
@@ -151,9 +159,10 @@ class Slot:
                         self.device_names = frozenset({message.device_name})
                     self.ready = self.device = message
                 case Placed():
-                    self.conditions = message.tried
+                    self.conditions, self.loading = message.tried, None
                     self.device_names |= {message.tried.device_name}
                 case Loading():
+                    self.loading = message
                     self._loading_since_s = self._loading_since_s or time.monotonic()
                 case Progress():
                     self._note_loaded()
@@ -173,10 +182,11 @@ class Slot:
         self.worker.unload()
         self._placeless_since_s = None
         self._note_process()
-        self.ready, self.conditions, self.memory, self.resident_bytes = None, None, None, []
+        self.ready, self.conditions, self.loading, self.memory, self.resident_bytes = None, None, None, None, []
         self.models = self.model_kinds = ()
 
     def _note_loaded(self) -> None:
+        self.loading = None
         if self._loading_since_s is not None:
             self.loading_s, self._loading_since_s = time.monotonic() - self._loading_since_s, None
 
