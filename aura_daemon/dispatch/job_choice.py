@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.ended_job import model_of
 from aura_daemon.dispatch.next_job import QueueHead, chosen
-from aura_daemon.dispatch.placing import MOST_LOOKED_AT, Candidate, Offer, choice, predicted_s
+from aura_daemon.dispatch.placing import MOST_LOOKED_AT, Candidate, WorkerOffer, choice, predicted_s
 from aura_daemon.dispatch.worker_faults import WorkerFaults
 from aura_daemon.health.holdups import IMAGES, Holdups
 from aura_daemon.jobs.queueing import engine_kind
@@ -134,13 +134,13 @@ class JobChoice:
         held = self.holdups.held_demands(now)
         yield from (job for job in self.journal.queued_like(head, MOST_LOOKED_AT) if job.demand not in held)
 
-    def _offer(self, slot: Slot, job: Job, measured: Sequence[Measured], *, rest_s: float | None) -> Offer:
+    def _offer(self, slot: Slot, job: Job, measured: Sequence[Measured], *, rest_s: float | None) -> WorkerOffer:
         start = next_start(job.tried, engine_kind(job.runs), slot.attempts_on)
         extent, steps = self._extents.get(_like(job)), self._steps.get(_like(job))
         seconds = None
         if start is not None and extent is not None and steps is not None:
             seconds = predicted_s(measured, slot.device_names, start=start.rung, extent=extent, steps=steps)
-        return Offer(
+        return WorkerOffer(
             seconds=seconds,
             rest_s=rest_s,
             loading_s=slot.loading_s,

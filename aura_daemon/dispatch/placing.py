@@ -28,7 +28,7 @@ PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Offer:
+class WorkerOffer:
     """What a worker offers a job."""
 
     seconds: float | None
@@ -60,8 +60,8 @@ class Candidate:
     """A job that a free worker may take."""
 
     id: str
-    here: Offer
-    others: tuple[Offer, ...] = ()
+    here: WorkerOffer
+    others: tuple[WorkerOffer, ...] = ()
     """Of the other workers that take jobs, in an order that is the same for all jobs."""
     left_s: float = 0.0
     """How long ago this worker first left the job to another."""
@@ -91,7 +91,7 @@ def choice(candidates: Iterable[Candidate]) -> Choice:
     return Choice(takes=None, left=tuple(left))
 
 
-def better(here: Offer, others: Sequence[Offer], *, left_s: float = 0.0) -> int | None:
+def better(here: WorkerOffer, others: Sequence[WorkerOffer], *, left_s: float = 0.0) -> int | None:
     """The number of the worker for which a job is left; None: the free worker takes it."""
     able = [(number, offer) for number, offer in enumerate(others) if offer.fits]
     known = [(offer.ends_s, not offer.is_loaded, number) for number, offer in able if offer.ends_s is not None]
@@ -132,7 +132,7 @@ def predicted_s(
     return best.step_s / best.extent.load * extent.load / extent.batch * steps
 
 
-def _better_of_unknown(here: Offer, able: Sequence[tuple[int, Offer]]) -> int | None:
+def _better_of_unknown(here: WorkerOffer, able: Sequence[tuple[int, WorkerOffer]]) -> int | None:
     """For a job of which nothing tells how long it takes here: where memory has not run out for it, else as here.
 
     As here is a worker of the same model that is free and has the job's model, which this one would have to load.
@@ -146,12 +146,12 @@ def _better_of_unknown(here: Offer, able: Sequence[tuple[int, Offer]]) -> int | 
     return None if here.is_loaded else next((number for number in alike if number in loaded), None)
 
 
-def _after(offer: Offer, added_s: float) -> Offer:
+def _after(offer: WorkerOffer, added_s: float) -> WorkerOffer:
     """The offer of a worker that does something else before."""
     return replace(offer, rest_s=offer.rest_s + added_s) if added_s and offer.rest_s is not None else offer
 
 
-def _taken_s(offer: Offer) -> float:
+def _taken_s(offer: WorkerOffer) -> float:
     return offer.ends_s - (offer.rest_s or 0.0) if offer.ends_s is not None else 0.0
 
 

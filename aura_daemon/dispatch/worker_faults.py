@@ -13,7 +13,8 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon.health.holdups import Holdups
+from aura_daemon.health.holdups import LEFT_OUT, Holdups
+from aura_daemon.health.worker_records import worker_name
 from aura_daemon.jobs.results import FailureKind, Outcome, Produced
 from aura_daemon.workers.pool import Slot, WorkerPool
 from aura_daemon.workers.protocol import NO_DEVICE, Ready
@@ -113,7 +114,7 @@ class WorkerFaults:
 
     def _name(self, slot: Slot) -> str:
         """Name of the worker's hold-up."""
-        return f"worker {slot.name or self._pool.slots.index(slot) + 1}"
+        return LEFT_OUT.format(worker_name(self._pool.slots, slot))
 
 
 def _found_no_device(slot: Slot) -> bool:

@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from aura_daemon.health.document import MEMORY_FOR, Health, Status
-from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, WORKERS
+from aura_daemon.health.holdups import IMAGES, JOURNAL, LEFT_OUT, OUTBOX, SOURCES, WORKERS
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.rungs import Rung
 
@@ -48,6 +48,8 @@ def holdup_kind(what: str) -> HoldupKind:
     """The kind of a hold-up by its name."""
     if what.startswith(_MEMORY):
         return HoldupKind.MEMORY
+    if what.startswith(LEFT_OUT.format("")):
+        return HoldupKind.WORKERS
     if what.split(" ")[0] in tuple(JobKind):
         return HoldupKind.MODEL
     return _BY_NAME.get(what, HoldupKind.OTHER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,21 @@ class House:
     @contextmanager
     def daemon(
         self,
-        play: Play | ScriptedWorker | Sequence[ScriptedWorker] | None = None,
+        play: Play | ScriptedWorker | Sequence[ScriptedWorker] | Mapping[str, ScriptedWorker] | None = None,
         *,
         listeners: Sequence[Listener] = (),
         drain: bool = True,
         **changes: Any,
     ) -> Iterator[Daemon]:
         """The daemon as `daemon.assembly` builds it; `play` is the script of its worker, or the worker(s)."""
-        if isinstance(play, ScriptedWorker):
-            workers: Sequence[ScriptedWorker] = [play]
+        if isinstance(play, Mapping):
+            pool, workers = WorkerPool(play), list(play.values())
         else:
-            workers = play if isinstance(play, Sequence) else [ScriptedWorker(play or make)]
+            given = [play] if isinstance(play, ScriptedWorker) else play
+            workers = list(given) if isinstance(given, Sequence) else [ScriptedWorker(given or make)]
+            pool = WorkerPool(workers)
         try:
-            with self.daemon_of(WorkerPool(workers), listeners=listeners, drain=drain, **changes) as daemon:
+            with self.daemon_of(pool, listeners=listeners, drain=drain, **changes) as daemon:
                 yield daemon
         finally:
             for worker in workers:

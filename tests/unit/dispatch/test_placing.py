@@ -8,13 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.dispatch.placing import EARLIER, PATIENCE_S, Candidate, Choice, Offer, better, choice, predicted_s
+from aura_daemon.dispatch.placing import (
+    EARLIER,
+    PATIENCE_S,
+    Candidate,
+    Choice,
+    WorkerOffer,
+    better,
+    choice,
+    predicted_s,
+)
 from aura_daemon.ladder.prediction import Extent, Measured
 from aura_daemon.ladder.rungs import Rung
 
-HERE = Offer(seconds=10.0, device_name="slow")
-FAST = Offer(seconds=2.0, device_name="fast")
-UNKNOWN = Offer(seconds=None, device_name="slow")
+HERE = WorkerOffer(seconds=10.0, device_name="slow")
+FAST = WorkerOffer(seconds=2.0, device_name="fast")
+UNKNOWN = WorkerOffer(seconds=None, device_name="slow")
 BUSY_UNKNOWN = replace(FAST, rest_s=None)
 
 
@@ -62,7 +71,7 @@ BUSY_UNKNOWN = replace(FAST, rest_s=None)
     ],
 )
 def test_a_job_is_left_to_who_is_done_earlier(
-    here: Offer, others: list[Offer], left_s: float, found: int | None
+    here: WorkerOffer, others: list[WorkerOffer], left_s: float, found: int | None
 ) -> None:
     assert better(here, others, left_s=left_s) == found
 
@@ -75,7 +84,7 @@ def test_jobs_that_are_left_are_counted_for_those_after_them() -> None:
 
 
 def test_a_small_job_passes_a_large_one_that_waits_for_the_fast_card() -> None:
-    large = Candidate(id="large", here=replace(HERE, seconds=300.0), others=(Offer(seconds=20.0, rest_s=15.0),))
+    large = Candidate(id="large", here=replace(HERE, seconds=300.0), others=(WorkerOffer(seconds=20.0, rest_s=15.0),))
     small = Candidate(id="small", here=HERE, others=(replace(FAST, rest_s=15.0),))
     assert choice([large, small]) == Choice(takes="small", left=("large",))
 
@@ -87,7 +96,7 @@ def test_jobs_after_one_that_nobody_knows_the_time_of_are_not_thought_later() ->
 
 SECONDS = st.one_of(st.none(), st.floats(0.1, 1000))
 OFFERS = st.builds(
-    Offer,
+    WorkerOffer,
     seconds=SECONDS,
     rest_s=st.one_of(st.none(), st.just(0.0), st.floats(0, 1000)),
     loading_s=st.floats(0, 100),
@@ -101,7 +110,9 @@ FREE = OFFERS.map(lambda offer: replace(offer, rest_s=0.0))
 
 
 @given(FREE, st.lists(OFFERS, max_size=5), st.floats(0, 10_000))
-def test_nothing_starves_and_nothing_waits_for_nothing(here: Offer, others: list[Offer], left_s: float) -> None:
+def test_nothing_starves_and_nothing_waits_for_nothing(
+    here: WorkerOffer, others: list[WorkerOffer], left_s: float
+) -> None:
     found = better(here, others, left_s=left_s)
     if found is not None:
         assert others[found].fits
@@ -112,7 +123,9 @@ def test_nothing_starves_and_nothing_waits_for_nothing(here: Offer, others: list
 
 
 @given(FREE, st.lists(OFFERS, max_size=5), st.floats(0, 100))
-def test_what_is_left_by_time_is_promised_to_be_done_earlier(here: Offer, others: list[Offer], left_s: float) -> None:
+def test_what_is_left_by_time_is_promised_to_be_done_earlier(
+    here: WorkerOffer, others: list[WorkerOffer], left_s: float
+) -> None:
     here = replace(here, fits=True, has_ended=False)
     found = better(here, others, left_s=left_s)
     if here.ends_s is not None and found is not None:
@@ -137,8 +150,8 @@ def test_workers_that_differ_run_each_job_once_and_are_never_much_slower_than_th
             made = choice(
                 Candidate(
                     id=str(job),
-                    here=Offer(seconds=seconds),
-                    others=tuple(Offer(seconds=one, rest_s=max(0.0, rest)) for rest, one in others),
+                    here=WorkerOffer(seconds=seconds),
+                    others=tuple(WorkerOffer(seconds=one, rest_s=max(0.0, rest)) for rest, one in others),
                     left_s=now - since.get((number, str(job)), now),
                 )
                 for job in queue

@@ -263,6 +263,19 @@ def test_a_worker_that_finds_no_device_is_left_out_and_said_and_its_job_goes_els
     assert house.sidecar("a.json")["attempts"] == 1
 
 
+def test_a_worker_that_ends_before_it_is_ready_is_left_out_too(house: House) -> None:
+    drop(house, "a")
+    early = Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="it ended before it was ready to run anything")
+    broken, other = card(never, LARGE), card(make, LARGE)
+    with house.daemon({"gpu 0": broken, "gpu 1": other}, drain=False, poll_interval=POLL_S, retry_first=3600) as daemon:
+        settle(daemon)
+        broken.crash(early)
+        turn_until(daemon, lambda: "a.json" in house.results())
+        assert held_up(daemon) == {"worker gpu 0": early.message}
+    assert [prompts(worker) for worker in (broken, other)] == [["a"], ["a"]]
+    assert house.sidecar("a.json")["attempts"] == 1
+
+
 def test_it_is_tried_again_later_and_works_again(house: House) -> None:
     drop(house, "a")
     broken, other = card(make, LARGE), card(make, LARGE)

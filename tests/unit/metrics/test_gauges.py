@@ -53,6 +53,7 @@ def test_of_status_and_rung_one_is_1_and_the_others_are_0() -> None:
         (OUTBOX, HoldupKind.OUTBOX),
         (JOURNAL, HoldupKind.JOURNAL),
         (SOURCES, HoldupKind.SOURCES),
+        ("worker gpu 1", HoldupKind.WORKERS),
         *((images, HoldupKind.IMAGES) for images in IMAGES.values()),
         ("folder settings", HoldupKind.FOLDER_SETTINGS),
         (WORKERS, HoldupKind.WORKERS),
