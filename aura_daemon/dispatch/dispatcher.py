@@ -206,8 +206,7 @@ class Dispatcher:
 
     def _fill(self, slot: Slot) -> bool:
         """Gives a free worker the next batch; True where that job could not start and another may be tried."""
-        free = [other for other in self.pool.slots if self._is_free(other)]
-        first = self.choice.taken(time.monotonic(), slot, free)
+        first = self.choice.taken(time.monotonic(), slot, self._is_free)
         if first is None:
             return False
         start = next_start(first.tried, engine_kind(first.runs), slot.attempts_on)

@@ -5,7 +5,7 @@ In: the queue, measurements, the workers' reports. Out: a job. The rules are `ne
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -55,14 +55,17 @@ class JobChoice:
         """Whether there is a job that no hold-up stops."""
         return bool(self._heads(now))
 
-    def taken(self, now: float, slot: Slot, free: Collection[Slot]) -> Job | None:
-        """The job that a worker takes now, one of the free ones; None where it leaves all of them to others."""
+    def taken(self, now: float, slot: Slot, is_free: Callable[[Slot], bool]) -> Job | None:
+        """The job that a free worker takes now; None where there is none, or it leaves all of them to others.
+
+        `is_free`: whether another worker takes a job now.
+        """
         heads = self._heads(now)
         waiting = [
             QueueHead(id=job.id, priority=job.priority, model=model_of(job, self.settings)) for job in heads.values()
         ]
         while (found := chosen(waiting, loaded=slot.models, overtaken=self._overtaken)) is not None:
-            job = self._placed(now, slot, heads[found.id], free)
+            job = self._placed(now, slot, heads[found.id], is_free)
             if job is not None:
                 overtakes = any(head.priority == found.priority and head.id < found.id for head in waiting)
                 self._overtaken = self._overtaken + 1 if overtakes else 0
@@ -100,24 +103,30 @@ class JobChoice:
     def _is_held(self, job: Job, now: float) -> bool:
         return self.holdups.is_held(job.needs, now) or self.holdups.is_held(IMAGES[JobKind(job.kind)], now)
 
-    def _placed(self, now: float, slot: Slot, head: Job, free: Collection[Slot]) -> Job | None:
+    def _placed(self, now: float, slot: Slot, head: Job, is_free: Callable[[Slot], bool]) -> Job | None:
         """A job, or one after it in its queue, that no other worker would be done with earlier."""
         others = [other for other in self.pool.slots if other is not slot and self.faults.takes_jobs(other, now)]
-        if not others:
-            return head
+        are_alike = slot.device_name != "" and all(other.device_name == slot.device_name for other in others)
+        if not others or (are_alike and self._is_loaded(slot, head) and not head.tried):
+            return head  # nobody would be done earlier
         measured = self.journal.measured(model_of(head, self.settings))
-        rests = [(other, 0.0 if other in free else other.rest_s(now)) for other in others]
+        rests = [(slot, 0.0), *((other, 0.0 if is_free(other) else other.rest_s(now)) for other in others)]
         jobs: dict[str, Job] = {}
+        alike: dict[_Like, list[WorkerOffer]] = {}
+
+        def offers(job: Job) -> list[WorkerOffer]:
+            if job.tried:
+                return [self._offer(one, job, measured, rest_s=rest_s) for one, rest_s in rests]
+            if _like(job) not in alike:
+                alike[_like(job)] = [self._offer(one, job, measured, rest_s=rest_s) for one, rest_s in rests]
+            return alike[_like(job)]
 
         def candidates() -> Iterator[Candidate]:
             for job in self._queued_from(head, now):
                 jobs[job.id] = job
-                yield Candidate(
-                    id=job.id,
-                    here=self._offer(slot, job, measured, rest_s=0.0),
-                    others=tuple(self._offer(other, job, measured, rest_s=rest_s) for other, rest_s in rests),
-                    left_s=now - self._left_since_s.get((slot, job.id), now),
-                )
+                here, *elsewhere = offers(job)
+                left_s = now - self._left_since_s.get((slot, job.id), now)
+                yield Candidate(id=job.id, here=here, others=tuple(elsewhere), left_s=left_s)
 
         made = choice(candidates())
         if len(self._left_since_s) > MOST_KEPT:  # most of them have run since
@@ -134,6 +143,9 @@ class JobChoice:
         held = self.holdups.held_demands(now)
         yield from (job for job in self.journal.queued_like(head, MOST_LOOKED_AT) if job.demand not in held)
 
+    def _is_loaded(self, slot: Slot, job: Job) -> bool:
+        return model_of(job, self.settings) in ("", *slot.models)
+
     def _offer(self, slot: Slot, job: Job, measured: Sequence[Measured], *, rest_s: float | None) -> WorkerOffer:
         start = next_start(job.tried, engine_kind(job.runs), slot.attempts_on)
         extent, steps = self._extents.get(_like(job)), self._steps.get(_like(job))
@@ -144,8 +156,9 @@ class JobChoice:
             seconds=seconds,
             rest_s=rest_s,
             loading_s=slot.loading_s,
-            is_loaded=model_of(job, self.settings) in ("", *slot.models),
+            is_loaded=self._is_loaded(slot, job),
             device_name=slot.device_name,
+            has_place=slot.worker.takes_batches,
             fits=start is not None,
             is_lower=start is not None and start.rung is not None,
             has_ended=self.faults.has_ended_with(slot, job.id),

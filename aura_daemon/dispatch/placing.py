@@ -40,6 +40,8 @@ class WorkerOffer:
     is_loaded: bool = False
     """Whether the worker has the job's model."""
     device_name: str = ""
+    has_place: bool = True
+    """Whether the worker can run; nothing waits for one that still looks for a place, unless it fits nowhere else."""
     fits: bool = True
     """Whether a rung is left there for the job."""
     is_lower: bool = False
@@ -93,13 +95,14 @@ def choice(candidates: Iterable[Candidate]) -> Choice:
 
 def better(here: WorkerOffer, others: Sequence[WorkerOffer], *, left_s: float = 0.0) -> int | None:
     """The number of the worker for which a job is left; None: the free worker takes it."""
-    able = [(number, offer) for number, offer in enumerate(others) if offer.fits]
+    fitting = [(number, offer) for number, offer in enumerate(others) if offer.fits]
+    able = [(number, offer) for number, offer in fitting if offer.has_place and not offer.has_ended]
     known = [(offer.ends_s, not offer.is_loaded, number) for number, offer in able if offer.ends_s is not None]
     best = min(known, default=None)
     if not here.fits:
-        return best[2] if best is not None else next((number for number, _ in able), None)
+        return best[2] if best is not None else next((number for number, _ in (*able, *fitting)), None)
     if here.has_ended and left_s <= PATIENCE_S:
-        return next((number for number, offer in able if not offer.has_ended), None)
+        return next((number for number, _ in able), None)
     if here.ends_s is not None:
         if best is None:
             return None

@@ -44,10 +44,12 @@ class WorkerFaults:
         self._holdups = holdups
         self._patience_s = patience_s
         self._in_a_row = {slot: _InARow() for slot in pool.slots}
+        self._names = {slot: LEFT_OUT.format(worker_name(pool.slots, slot)) for slot in pool.slots}
+        """Of their hold-ups."""
 
     def is_left_out(self, slot: Slot, now: float) -> bool:
         """Whether a worker gets no job now."""
-        return self._holdups.is_held(self._name(slot), now)
+        return self._holdups.is_held(self._names[slot], now)
 
     def takes_jobs(self, slot: Slot, now: float) -> bool:
         """Whether a worker takes jobs, now or soon: it is not left out, and has a place or may find one."""
@@ -75,7 +77,7 @@ class WorkerFaults:
             in_a_row.job_ids.add(job_id)
             is_its_own = len(in_a_row.job_ids) >= MOST_ENDED and in_a_row.others_succeed
         elif outcome.kind is FailureKind.MODEL_UNAVAILABLE:
-            is_its_own = _found_no_device(slot) or not slot.worker.is_running or self._is_loaded_elsewhere(slot, model)
+            is_its_own = slot.lacks_device or not slot.worker.is_running or self._is_loaded_elsewhere(slot, model)
         else:
             return outcome
         if not is_its_own or not self._leave_out(slot, outcome.message, outcome.mend):
@@ -89,7 +91,7 @@ class WorkerFaults:
 
     def _leave_out(self, slot: Slot, reason: str, mend: str) -> bool:
         """Leaves a worker out, unless no other is left; all jobs of a batch count once."""
-        now, name = time.monotonic(), self._name(slot)
+        now, name = time.monotonic(), self._names[slot]
         if self.is_left_out(slot, now):
             return True
         if not any(self.takes_jobs(other, now) for other in self._pool.slots if other is not slot):
@@ -106,16 +108,8 @@ class WorkerFaults:
                 self._in_a_row[other] = _InARow()
             elif in_a_row.job_ids:
                 in_a_row.others_succeed = True
-        if self._holdups.clear(self._name(slot)):
-            logger.info("{} works again", self._name(slot))
+        if self._holdups.clear(self._names[slot]):
+            logger.info("{} works again", self._names[slot])
 
     def _is_loaded_elsewhere(self, slot: Slot, model: str) -> bool:
         return any(model in other.models for other in self._pool.slots if other is not slot)
-
-    def _name(self, slot: Slot) -> str:
-        """Name of the worker's hold-up."""
-        return LEFT_OUT.format(worker_name(self._pool.slots, slot))
-
-
-def _found_no_device(slot: Slot) -> bool:
-    return slot.ready is not None and slot.ready.device == NO_DEVICE

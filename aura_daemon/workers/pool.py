@@ -96,7 +96,12 @@ class Slot:
     @property
     def device_name(self) -> str:
         """The model of the worker's device, of its card where it has one; empty before the first one is known."""
-        return self.device.device_name if self.device is not None and self.device.device != NO_DEVICE else ""
+        return self.device.device_name if self.device is not None and not self.lacks_device else ""
+
+    @property
+    def lacks_device(self) -> bool:
+        """Whether the worker found no device, the last time that it started."""
+        return self.device is not None and self.device.device == NO_DEVICE
 
     @property
     def attempts_on(self) -> str:

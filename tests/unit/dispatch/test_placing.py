@@ -68,6 +68,12 @@ BUSY_UNKNOWN = replace(FAST, rest_s=None)
         (replace(HERE, fits=False), [replace(FAST, fits=False), BUSY_UNKNOWN], 99, 1),
         (replace(HERE, fits=False), [replace(FAST, fits=False)], 0, None),  # nor elsewhere: here it ends
         (HERE, [replace(FAST, fits=False)], 0, None),
+        # One looks for a place, or ended with the job:
+        (HERE, [replace(FAST, has_place=False)], 0, None),
+        (HERE, [replace(FAST, has_ended=True)], 0, None),
+        (replace(FAST, has_ended=True), [replace(BUSY_UNKNOWN, has_place=False)], 0, None),
+        (replace(HERE, fits=False), [replace(FAST, has_place=False), replace(FAST, rest_s=50.0)], 0, 1),
+        (replace(HERE, fits=False), [replace(FAST, has_place=False)], 0, 0),
     ],
 )
 def test_a_job_is_left_to_who_is_done_earlier(
@@ -102,6 +108,7 @@ OFFERS = st.builds(
     loading_s=st.floats(0, 100),
     is_loaded=st.booleans(),
     device_name=st.sampled_from(["a", "b", "c"]),
+    has_place=st.booleans(),
     fits=st.booleans(),
     is_lower=st.booleans(),
     has_ended=st.booleans(),
@@ -116,6 +123,7 @@ def test_nothing_starves_and_nothing_waits_for_nothing(
     found = better(here, others, left_s=left_s)
     if found is not None:
         assert others[found].fits
+        assert others[found].has_place or not here.fits
     if here.fits and left_s > max(PATIENCE_S, here.ends_s or 0.0):
         assert found is None  # in all at most twice as long as here, or the patience and that
     if not here.fits:

@@ -65,6 +65,15 @@ def test_of_several_the_first_is_started_ahead_and_the_others_with_their_first_j
     workers[1].prestart()
     prestarter.expect_work()  # one runs already, whichever
     assert [one.starts for one in workers] == [1, 1, 0]
+    for one, slot in zip(workers, pool.slots, strict=True):
+        one.stop(0.0)
+        slot.poll()
+    workers[0].lost_device = "it fell off the bus"
+    workers[0].prestart()
+    pool.slots[0].poll()
+    workers[0].stop(0.0)
+    prestarter.expect_work()
+    assert [one.starts for one in workers] == [2, 2, 0]  # the second: the first found no device
     for one in workers:
         one.close()
 
