@@ -27,6 +27,9 @@ from aura_daemon.workers.protocol import Placed, Progress, Up
 MOST_KEPT: Final = 1000
 """Sizes, and jobs left to others, that are remembered; beyond that they are learned anew."""
 
+LOOK_AGAIN_S: Final = 1.0
+"""After that a worker looks again at jobs that it left to others, though nothing was journaled since."""
+
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -51,6 +54,9 @@ class JobChoice:
     _left_since_s: dict[tuple[Slot, str], float] = field(init=False, default_factory=dict)
     """Worker and job id -> when the worker first left the job to another."""
 
+    _left_all: dict[Slot, tuple[int, float]] = field(init=False, default_factory=dict)
+    """Worker -> when it left all jobs to others, and the `changes` of the journal then."""
+
     def has_any(self, now: float) -> bool:
         """Whether there is a job that no hold-up stops."""
         return bool(self._heads(now))
@@ -60,6 +66,9 @@ class JobChoice:
 
         `is_free`: whether another worker takes a job now.
         """
+        changes, left_s = self._left_all.get(slot, (-1, 0.0))
+        if changes == self.journal.changes and now < left_s + LOOK_AGAIN_S:
+            return None  # no job has come, begun or ended since
         heads = self._heads(now)
         waiting = [
             QueueHead(id=job.id, priority=job.priority, model=model_of(job, self.settings)) for job in heads.values()
@@ -71,6 +80,8 @@ class JobChoice:
                 self._overtaken = self._overtaken + 1 if overtakes else 0
                 return job
             waiting.remove(found)
+        if heads:
+            self._left_all[slot] = self.journal.changes, now
         return None
 
     def record(self, slot: Slot, message: Up) -> None:
@@ -115,11 +126,13 @@ class JobChoice:
         alike: dict[_Like, list[WorkerOffer]] = {}
 
         def offers(job: Job) -> list[WorkerOffer]:
-            if job.tried:
-                return [self._offer(one, job, measured, rest_s=rest_s) for one, rest_s in rests]
-            if _like(job) not in alike:
-                alike[_like(job)] = [self._offer(one, job, measured, rest_s=rest_s) for one, rest_s in rests]
-            return alike[_like(job)]
+            like = _like(job)
+            if job.tried or like not in alike:
+                made = [self._offer(one, job, measured, rest_s=rest_s) for one, rest_s in rests]
+                if job.tried:
+                    return made
+                alike[like] = made
+            return alike[like]
 
         def candidates() -> Iterator[Candidate]:
             for job in self._queued_from(head, now):
