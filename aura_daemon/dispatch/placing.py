@@ -84,7 +84,9 @@ def choice(candidates: Iterable[Candidate]) -> Choice:
     left: list[str] = []
     added_s: dict[int, float] = {}
     for one in candidates:
-        others = [_after(offer, added_s.get(number, 0.0)) for number, offer in enumerate(one.others)]
+        others = list(one.others)
+        for number, seconds in added_s.items():
+            others[number] = _after(others[number], seconds)
         found = better(one.here, others, left_s=one.left_s)
         if found is None:
             return Choice(takes=one.id, left=tuple(left))
@@ -151,7 +153,7 @@ def _better_of_unknown(here: WorkerOffer, able: Sequence[tuple[int, WorkerOffer]
 
 def _after(offer: WorkerOffer, added_s: float) -> WorkerOffer:
     """The offer of a worker that does something else before."""
-    return replace(offer, rest_s=offer.rest_s + added_s) if added_s and offer.rest_s is not None else offer
+    return replace(offer, rest_s=offer.rest_s + added_s) if offer.rest_s is not None else offer
 
 
 def _taken_s(offer: WorkerOffer) -> float:
