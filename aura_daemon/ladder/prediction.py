@@ -7,7 +7,7 @@ memory ran out it will run out again, unless there is more. The formula's figure
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -127,7 +127,7 @@ class Extent:
 
     def is_of_size(self, other: Extent) -> bool:
         """Whether pictures have the same size and the same use of guidance."""
-        return replace(self, batch=1) == replace(other, batch=1)
+        return (self.width, self.height, self.guided) == (other.width, other.height, other.guided)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,13 +198,11 @@ def expected_bytes(
     """
     on_rung = [one for one in measured if one.rung is rung]
     same = [one.peak_bytes for one in on_rung if one.peak_bytes and one.extent == extent]
-    formula = predicted_bytes(footprint, rung, extent) * _underestimate(footprint, on_rung)
-    needed = max(same) if same else formula
-    patience = _patience(rung, extent, measured, climb_after)
-    refusals = [
-        int(one.refused_bytes * REFUSED) for one in on_rung if _counts_for(one, extent) and one.good_since < patience
-    ]
-    return max([int(needed * MARGIN) + SPARE_BYTES, *refusals])
+    needed = max(same) if same else predicted_bytes(footprint, rung, extent) * _underestimate(footprint, on_rung)
+    refused = [one for one in on_rung if _counts_for(one, extent)]
+    patience = _patience(rung, extent, measured, climb_after) if refused else 0
+    counting = [int(one.refused_bytes * REFUSED) for one in refused if one.good_since < patience]
+    return max([int(needed * MARGIN) + SPARE_BYTES, *counting])
 
 
 def _counts_for(one: Measured, extent: Extent) -> bool:
