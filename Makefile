@@ -3,7 +3,7 @@
 #   PYTHON=python3.12     the interpreter the environment is made from
 #   PIP_ARGS="..."        handed to pip, for example "--index-url URL" of PyTorch's CPU builds
 #   SYSTEM_TORCH=1        use the torch that PYTHON already has instead of installing one
-#   WORKERS=1             processes that `make test` runs in: one a core, at most 8; 0 for a debugger
+#   WORKERS=1             processes that `make test` runs in: three for two cores, at most 8; 0 for a debugger
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -21,6 +21,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
+
+# Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench bench-compare bench-peers demo run once test torture ladder-check gpu-check service-check recipes-check dataset-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check clean help
 
