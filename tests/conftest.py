@@ -7,10 +7,10 @@ import gc
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from loguru import logger
@@ -20,24 +20,48 @@ if TYPE_CHECKING:
 
 Mount = Callable[..., Path]
 
+TOGETHER = ("tests/unit/engines/openvino/",)
+"""Folders whose files run in one process: what they share takes as long as the tests themselves."""
+
 LONG = (
+    "tests/unit/engines/openvino/",
     "tests/unit/engines/placement/test_rungs.py",
-    "tests/behaviour/test_stopping.py",
+    "tests/behaviour/test_crashes.py",
+    "tests/unit/cli/setup/test_fetch.py",
     "tests/behaviour/test_torture.py",
     "tests/unit/cli/test_commands.py",
-    "tests/behaviour/test_crashes.py",
-    "tests/behaviour/test_meaning.py",
-    "tests/unit/engines/stable_diffusion/test_fields.py",
-    "tests/unit/workers/test_process.py",
-    "tests/unit/workers/test_real_child.py",
-    "tests/unit/engines/stable_diffusion/test_prompts_in_turn.py",
-    "tests/unit/engines/stable_diffusion/loras/test_lora.py",
     "tests/behaviour/test_contract.py",
-    "tests/behaviour/test_waiting.py",
+    "tests/unit/daemon/test_loop.py",
+    "tests/behaviour/test_stopping.py",
+    "tests/browser/test_gallery_pages.py",
+    "tests/unit/engines/stable_diffusion/test_fields.py",
+    "tests/behaviour/test_meaning.py",
+    "tests/unit/bench/test_captions.py",
+    "tests/unit/engines/stable_diffusion/test_prompts_in_turn.py",
+    "tests/unit/engines/model_files/test_hub.py",
+    "tests/unit/engines/stable_diffusion/loras/test_lora.py",
+    "tests/unit/test_elsewhere.py",
+    "tests/behaviour/test_reloading.py",
+    "tests/unit/system/test_mount_guard.py",
+    "tests/unit/workers/test_real_child.py",
+    "tests/unit/workers/test_process.py",
+    "tests/unit/engines/stable_diffusion/test_speeds.py",
+    "tests/unit/engines/stable_diffusion/test_generator.py",
+    "tests/unit/engines/test_library_imports.py",
+    "tests/behaviour/test_service.py",
     "tests/behaviour/test_recipes.py",
+    "tests/behaviour/test_hooks_through_crashes.py",
+    "tests/behaviour/test_benchmarking.py",
+    "tests/unit/gallery/test_gallery.py",
+    "tests/unit/engines/model_files/test_looking.py",
+    "tests/unit/training/test_distilling.py",
+    "tests/behaviour/test_living.py",
+    "tests/unit/daemon/test_commands.py",
+    "tests/unit/cli/setup/test_doctor.py",
     "tests/field/test_field.py",
+    "tests/behaviour/test_old_journal.py",
 )
-"""Test files that run for 10 s or more on a quiet core, the longest first."""
+"""Test files, and folders of `TOGETHER`, that take 7 s or more with what they wait for, the longest first."""
 
 
 def pytest_configure() -> None:
@@ -47,11 +71,38 @@ def pytest_configure() -> None:
     gc.disable()
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Has three processes share two cores: a third of the time a test waits for a process that it has started."""
+    cores = yield
+    return cores + cores // 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deals out files, and the folders of `TOGETHER` whole."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _unit_of(nodeid)
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs the long files first where several processes share the tests: none starts one when the others are done."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        place = {file: number for number, file in enumerate(LONG)}
-        items.sort(key=lambda item: place.get(item.nodeid.split("::")[0], len(LONG)))
+        place = {unit: number for number, unit in enumerate(LONG)}
+        items.sort(key=lambda item: place.get(_unit_of(item.nodeid), len(LONG)))
+
+
+def _unit_of(nodeid: str) -> str:
+    """The file of a test, or the folder whose files stay together."""
+    file = nodeid.split("::", 1)[0]
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
 def pytest_collection_finish() -> None:
