@@ -14,9 +14,10 @@ import pytest
 
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
-from tests.support.house import on_two_file_systems, sha256
+from tests.support.house import sha256
 
-SHM = Path("/dev/shm")
+FILE_SYSTEMS = (Path("/dev/shm"), Path("/var/tmp"), Path(__file__).parent)
+"""Folders of which one is on another file system than the tests' folders."""
 
 
 @pytest.fixture
@@ -27,9 +28,11 @@ def temp(tmp_path: Path) -> Path:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
     """A folder on another file system."""
-    if not on_two_file_systems(tmp_path, SHM):
-        pytest.skip("/dev/shm is no other file system here")
-    with tempfile.TemporaryDirectory(dir=SHM) as folder:
+    here = tmp_path.stat().st_dev
+    others = [place for place in FILE_SYSTEMS if os.access(place, os.W_OK) and place.stat().st_dev != here]
+    if not others:
+        pytest.skip("there is but one file system here")
+    with tempfile.TemporaryDirectory(dir=others[0]) as folder:
         yield Path(folder)
 
 
