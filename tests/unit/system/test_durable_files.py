@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import syncing
 from tests.conftest import Mount
+from tests.support.dying import in_a_process
 from tests.support.house import sha256
 
 FILE_SYSTEMS = (Path("/dev/shm"), Path("/var/tmp"), Path(__file__).parent)
@@ -223,3 +225,11 @@ def test_files_that_belong_together_come_all_or_none(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         durable_files.write_all({first: b"3", second: b"4"}, temp_folder=temp)
     assert (first.exists(), second.read_bytes(), list(temp.iterdir())) == (False, b"2", [])
+
+
+def test_a_forked_process_waits_for_the_disk_with_threads_of_its_own(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    assert syncing.at_once(syncing.sync_folder, folders) == [None, None]
+    assert in_a_process(lambda: syncing.at_once(syncing.sync_folder, folders) != [None, None]) == 0
