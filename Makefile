@@ -3,7 +3,7 @@
 #   PYTHON=python3.12     the interpreter the environment is made from
 #   PIP_ARGS="..."        handed to pip, for example "--index-url URL" of PyTorch's CPU builds
 #   SYSTEM_TORCH=1        use the torch that PYTHON already has instead of installing one
-#   WORKERS=1             processes that `make test` runs in: three for two cores, at most 8; 0 for a debugger
+#   WORKERS=1             processes that `make test` runs in: one a core, at most 8; 0 for a debugger
 
 PYTHON ?= python3
 PIP_ARGS ?=
