@@ -26,7 +26,7 @@ TOGETHER = ("tests/unit/engines/openvino/",)
 """Folders whose files run in one process: what they share takes as long as the tests themselves."""
 
 LONG = (
-    "tests/unit/engines/openvino/",
+    "tests/unit/engines/openvino/test_faulty.py",
     "tests/unit/engines/placement/test_rungs.py",
     "tests/behaviour/test_crashes.py",
     "tests/unit/cli/setup/test_fetch.py",
@@ -63,7 +63,7 @@ LONG = (
     "tests/field/test_field.py",
     "tests/behaviour/test_old_journal.py",
 )
-"""Test files, and folders of `TOGETHER`, that take 7 s or more with what they wait for, the longest first."""
+"""Test files that take 7 s or more with what they wait for, the longest first; one stands for its folder."""
 
 IN_MEMORY = Path("/dev/shm")
 """A file system that waits for no disk: every durable write syncs a file and its folder, thousands of times a run."""
@@ -102,7 +102,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs the long files first where several processes share the tests: none starts one when the others are done."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        place = {unit: number for number, unit in enumerate(LONG)}
+        place = {_unit_of(file): number for number, file in enumerate(LONG)}
         items.sort(key=lambda item: place.get(_unit_of(item.nodeid), len(LONG)))
 
 
