@@ -70,6 +70,8 @@ class Pipelines:
         self.alive: Callable[[], None] = lambda: None
         """A sign of life to whoever waits, in the midst of a step."""
         unet = EagerCachingUNet(parts.pipe.unet) if can_cache(parts.pipe.unet) else parts.pipe.unet
+        self._give_back: Callable[[], None] | None = getattr(parts.pipe.unet, "give_back", None)
+        """Gives the UNet's memory for activations back before a decode, where it keeps any (OpenVINO's)."""
         self._unet = stand_in(unet, placement, lambda: self.alive())
         self.move_to(placement)
 
@@ -158,6 +160,8 @@ class Pipelines:
         finally:
             if self._proxy is not None:
                 self._proxy.offload()
+            if self._give_back is not None:
+                self._give_back()
         return Denoised(latents=latents, plan=plan())
 
     def decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:
