@@ -9,13 +9,17 @@ from rich.console import Console
 
 from aura_daemon.bench.caption_levers import LEVERS as CAPTION_LEVERS
 from aura_daemon.bench.caption_levers import CaptionGain, CaptionLever
+from aura_daemon.bench.children import commands as children
+from aura_daemon.bench.children.commands import SwitchedSettings
+from aura_daemon.bench.children.served import EngineFailed, EngineProcess
 from aura_daemon.bench.figures import NotMeasured
 from aura_daemon.bench.levers import BASE, Gain, Group, levers
 from aura_daemon.cli.bench.levers import table
-from aura_daemon.config.engine import Device, Dtype, EngineSettings
+from aura_daemon.config.engine import EMBEDDED, Device, Dtype, EngineSettings
 from aura_daemon.engines.stable_diffusion.levers.switched import Switch
 from aura_daemon.jobs.results import EAGER, OPENVINO_INT8
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, Speed
+from aura_daemon.workers.child_main import ENVIRONMENT
 
 JUDGED = {"right": 0.9775, "psnr_db": 52.34, "ssim": 0.99741, "variant": EAGER}
 
@@ -82,3 +86,17 @@ def test_a_caption_lever_changes_its_own_setting_alone() -> None:
     )
     in_eight = CaptionLever(name="x", variant=OPENVINO_INT8).settings(base)
     assert (in_eight.caption.engine, in_eight.caption.speed) == (CaptionEngine.OPENVINO, CaptionSpeed.BALANCED)
+
+
+def test_a_lever_is_drawn_in_a_process_of_its_own_and_says_what_ran() -> None:
+    settings = SwitchedSettings(model=EMBEDDED, prompt="a small blue star", steps=6, switch=Switch.GUIDANCE_INTERVAL)
+    with EngineProcess(children.switched_pictures(settings), environment=ENVIRONMENT) as engine:
+        answer = engine.ask("picture")
+    assert answer.seconds > 0
+    assert (answer.facts["variant"], answer.facts["levers"]) == (EAGER, ["guidance left out in 4 of 6 evaluations"])
+
+
+def test_what_cannot_be_drawn_says_why() -> None:
+    settings = SwitchedSettings(model=EMBEDDED, prompt="a small blue star", engine="cuda-graphs")
+    with pytest.raises(EngineFailed, match="cuda-graphs takes a CUDA GPU"):
+        EngineProcess(children.switched_pictures(settings), environment=ENVIRONMENT)
