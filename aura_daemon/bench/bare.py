@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.bench.instant import PICTURE_BYTES, THUMBNAIL_BYTES
-from aura_daemon.system.durable_files import sync_folder
+from aura_daemon.system.files import syncing
 
 COMMITS: Final = 3
 COMMIT_BYTES: Final = 4_096
@@ -48,10 +48,10 @@ def run(folder: Path, names: list[str]) -> float:
 
 def _claim(inbox: Path, work: Path, name: str) -> None:
     (work / name).mkdir()
-    sync_folder(work)
+    syncing.sync_folder(work)
     (inbox / name).rename(work / name / name)
-    sync_folder(work / name)
-    sync_folder(inbox)
+    syncing.sync_folder(work / name)
+    syncing.sync_folder(inbox)
 
 
 def _publish(outbox: Path, name: str, size_bytes: int) -> None:
@@ -62,7 +62,7 @@ def _publish(outbox: Path, name: str, size_bytes: int) -> None:
         os.fsync(file.fileno())
     os.link(temp, outbox / name)
     temp.unlink()
-    sync_folder(outbox)
+    syncing.sync_folder(outbox)
 
 
 def _show(outbox: Path, name: str) -> None:
@@ -73,7 +73,7 @@ def _show(outbox: Path, name: str) -> None:
 
 def _archive(work: Path, done: Path, name: str) -> None:
     os.link(work / name / name, done / name)
-    sync_folder(done)
+    syncing.sync_folder(done)
     (work / name / name).unlink()
     (work / name).rmdir()
-    sync_folder(work)
+    syncing.sync_folder(work)

@@ -24,6 +24,7 @@ from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.migrations import VERSION
 from aura_daemon.journal.queries import size_of
 from aura_daemon.system import durable_files, private_state
+from aura_daemon.system.files import syncing
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
 
@@ -77,7 +78,7 @@ def back_up(settings: Settings, target: Path) -> tuple[int, int]:
             database.copy_into(part)
             counted = size_of(database)
             part.replace(target)
-            durable_files.sync_folder(target.parent)
+            syncing.sync_folder(target.parent)
     except OSError as error:
         raise _problem(target, f"cannot be written: {error.strerror or error}") from None
     return counted
@@ -98,7 +99,7 @@ def restore(settings: Settings, backup: Path) -> Restored:
                 files, jobs = journal.size()
             kept_as = _set_aside(state / FILE_NAME)
             part.replace(state / FILE_NAME)
-            durable_files.sync_folder(state)
+            syncing.sync_folder(state)
     except OSError as error:
         raise _problem(state, f"cannot be written: {error.strerror or error}; the journal is as it was") from None
     finally:
@@ -168,7 +169,7 @@ def _set_aside(journal: Path) -> Path | None:
         os.link(journal, kept)
     except OSError:  # a file system without hard links
         durable_files.copy(journal, kept, temp_folder=journal.parent / "tmp", is_private=True)
-    durable_files.sync_folder(journal.parent)
+    syncing.sync_folder(journal.parent)
     return kept
 
 

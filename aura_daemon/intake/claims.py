@@ -25,6 +25,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source, in_64_bits
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import syncing
 from aura_daemon.system.permissions import is_others_link
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -122,7 +123,7 @@ class Claims:
         """Takes files out of the inbox; their new places are durable then."""
         taken: list[_Taken] = []
         try:
-            with durable_files.syncs_together():
+            with syncing.together():
                 for file in files:
                     source_id = self._new_id()
                     is_copy = self._keeps or file.stays
@@ -187,15 +188,14 @@ class Claims:
     def forget(self, source_id: str, path: str) -> None:
         """Removes the empty folders of a claim; leaves those that hold a file."""
         for work in (self.renamed_claims, self.copied_claims):
-            inner = Path(work, source_id, path).parent
-            while inner != work:
+            inner = f"{source_id}/{path}"
+            while inner := os.path.dirname(inner):  # noqa: PTH120 - path objects take longer than all of this
                 try:
-                    inner.rmdir()
+                    os.rmdir(f"{work}/{inner}")  # noqa: PTH106
                 except FileNotFoundError:
                     pass
                 except OSError:
                     break
-                inner = inner.parent
 
     def give_back(self, source: Source) -> bool:
         """Puts a claimed file that was written to after it was read back into the inbox; False where it was not."""
@@ -248,8 +248,8 @@ class Claims:
         """Claims by rename; what turns out to be no file goes back where it was, once that is known."""
         durable_files.take(file, taken.target, below=self.inbox)
         try:
-            durable_files.sync_folder(taken.target.parent)
-            durable_files.sync_folder(file.parent)
+            syncing.sync_folder(taken.target.parent)
+            syncing.sync_folder(file.parent)
             return taken.target.lstat()
         except OSError:
             self._undo(taken)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loguru import logger
@@ -28,6 +28,8 @@ from aura_daemon.outbox.caption_placing import CaptionPlacing
 from aura_daemon.outbox.outbox_files import PAYLOAD_EXTENSIONS, OutboxFiles
 from aura_daemon.outbox.result_document import JobTimes, Unpublished, differences, document_of
 from aura_daemon.system import durable_files
+from aura_daemon.system.durable_files import StagedFile
+from aura_daemon.system.files import syncing
 from aura_daemon.system.mount_guard import MountGuard
 
 
@@ -62,6 +64,9 @@ class _Publication:
     started_s: float
     is_displaced: bool = False
     """Another program put a file there between the check and the write: another name is needed."""
+    staged: list[StagedFile] = field(default_factory=list)
+    """Files that are written and have no names yet."""
+    document: Sidecar | None = None
     end: Delivered | OSError | None = None
 
 
@@ -109,8 +114,8 @@ class Delivery(OutboxFiles):
             for one in left:
                 one.is_displaced = False
             self._step(left, self._decide_name)
-            self._step(left, self._publish_payloads)
-            self._step(left, self._publish_sidecar)
+            self._write(left, self._stage_payloads, self._publish_payloads)
+            self._write(left, self._stage_sidecar, self._publish_sidecar)
             left = [one for one in left if one.end is None]
         return [one.end for one in all_of_them if one.end is not None]
 
@@ -118,7 +123,7 @@ class Delivery(OutboxFiles):
         """Does one step for several results; journal and folders are on the disk when it is over."""
         try:
             self.presence.require()
-            with durable_files.syncs_together(), self._journal.together():
+            with syncing.together(), self._journal.together():
                 for publication in publications:
                     if publication.end is None and not publication.is_displaced:
                         try:
@@ -132,6 +137,25 @@ class Delivery(OutboxFiles):
             for publication in publications:
                 publication.end = publication.end if isinstance(publication.end, OSError) else error
 
+    def _write(
+        self,
+        publications: Sequence[_Publication],
+        stage: Callable[[_Publication], None],
+        publish: Callable[[_Publication], None],
+    ) -> None:
+        """Writes files of several results, waits for the disk once for all of them, and then gives them their names."""
+        self._step(publications, stage)
+        staged = [(publication, file) for publication in publications for file in publication.staged]
+        try:
+            faults = syncing.at_once(StagedFile.sync, [file for _, file in staged])
+            for (publication, _), fault in zip(staged, faults, strict=True):
+                publication.end = publication.end or fault
+            self._step(publications, publish)
+        finally:
+            for publication, file in staged:
+                publication.staged.clear()
+                file.discard()
+
     def _decide_name(self, publication: _Publication) -> None:
         job = publication.job
         produced, text = self._captions.placed(job, publication.asked.produced)
@@ -143,21 +167,33 @@ class Delivery(OutboxFiles):
             job = self._name(job, result)
         publication.job = job
 
-    def _publish_payloads(self, publication: _Publication) -> None:
+    def _stage_payloads(self, publication: _Publication) -> None:
         job = publication.job
-        if self._overwrites:
-            self._sidecar_path(job).unlink(missing_ok=True)  # it describes the payload that is replaced now
         for payload in publication.result.produced.payloads:
             if not self._is_ours(job, payload.extension):  # else it is there from before a crash
-                self._publish(self._path(job, job.stem + payload.extension), payload.content)
+                self._stage(publication, self._path(job, job.stem + payload.extension), payload.content)
+
+    def _publish_payloads(self, publication: _Publication) -> None:
+        if self._overwrites:  # the sidecar describes the payload that is replaced now
+            self._sidecar_path(publication.job).unlink(missing_ok=True)
+        for file in publication.staged:
+            file.publish()
         if publication.result.text is not None:
             self._captions.write(publication.result.text)
 
+    def _stage_sidecar(self, publication: _Publication) -> None:
+        job = publication.job
+        document = document_of(job, publication.result, self._monotonic() - publication.started_s)
+        self._stage(publication, self._sidecar_path(job), document.to_json())
+        publication.document = document
+
     def _publish_sidecar(self, publication: _Publication) -> None:
-        job, result = publication.job, publication.result
-        document = document_of(job, result, self._monotonic() - publication.started_s)
-        self._publish(self._sidecar_path(job), document.to_json())
-        publication.end = replace(self._delivered(job, result, document.timing_s), document=document)
+        document = publication.document
+        assert document is not None
+        for file in publication.staged:
+            file.publish()
+        delivered = self._delivered(publication.job, publication.result, document.timing_s)
+        publication.end = replace(delivered, document=document)
 
     def retract(self, job: Job) -> None:
         """Removes a payload of this job that will not get a sidecar."""
@@ -172,8 +208,8 @@ class Delivery(OutboxFiles):
         target, temp_folder = self.root / name, self.temp_folder
         durable_files.write(target, content, temp_folder=temp_folder, replace=True, is_durable=is_durable)
 
-    def _publish(self, target: Path, content: bytes) -> None:
-        durable_files.write(target, content, temp_folder=self.temp_folder, replace=self._overwrites)
+    def _stage(self, publication: _Publication, target: Path, content: bytes) -> None:
+        publication.staged.append(StagedFile(target, content, temp_folder=self.temp_folder, replace=self._overwrites))
 
     def _name(self, job: Job, result: Unpublished) -> Job:
         """Decides the stem in the journal: the same as before where payloads of this delivery are there already."""

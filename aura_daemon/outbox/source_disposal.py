@@ -44,6 +44,7 @@ from aura_daemon.outbox.result_document import source_record
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
+from aura_daemon.system.files import syncing
 
 _Ends: TypeAlias = "dict[str, tuple[Source, bool | OSError]]"
 """By the id of a source, whether it is gone, or why the file system refused that."""
@@ -157,7 +158,7 @@ class SourceDisposal:
         """Removes what is left of a claim."""
         ended.file.unlink(missing_ok=True)
         self._claims.forget(ended.source.id, ended.source.path)
-        durable_files.sync_folder(self._claims.work_of(ended.file))
+        syncing.sync_folder(self._claims.work_of(ended.file))
         for job in ended.jobs:
             self._inputs.forget(job)
             self._kept_parts.forget(job)
@@ -230,7 +231,7 @@ def _together(
     step: Callable[[_Ended], None],
     ended: list[_Ended],
     ends: _Ends,
-    within: Callable[[], AbstractContextManager[None]] = durable_files.syncs_together,
+    within: Callable[[], AbstractContextManager[None]] = syncing.together,
 ) -> list[_Ended]:
     """Takes a step for several sources, whose folders are synced once by default; those that go on."""
     try:

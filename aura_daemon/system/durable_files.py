@@ -13,12 +13,12 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from aura_daemon.system.files import syncing
 from aura_daemon.system.private_state import FILE_MODE, FOLDER_MODE
 from aura_daemon.system.windows import needs_wsl2
 
@@ -28,10 +28,6 @@ CHUNK_BYTES: Final = 1 << 20
 _NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EIO})
 """Errors of `link` on file systems without hard links (FAT, some network mounts). rclone's mounts say EIO; where a disk
 is broken, the rename that is tried instead says so."""
-
-
-_waiting_folders: Final[ContextVar[dict[Path, None] | None]] = ContextVar("waiting_folders", default=None)
-"""Within `syncs_together`: the folders that have got or lost a name."""
 
 
 class NotARegularFile(OSError):
@@ -132,6 +128,52 @@ def is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
+class StagedFile:
+    """A file that is written and has no name yet: `sync`, then `publish`; `discard` whatever has happened.
+
+    No existing file is replaced unless `replace`. `temp_folder` must be on the target's file system. The mode follows
+    the umask, or is 0600 (`is_private`).
+    """
+
+    def __init__(
+        self, target: Path, content: bytes, *, temp_folder: Path, replace: bool = False, is_private: bool = False
+    ) -> None:
+        self._target = target
+        self._replace = replace
+        self._has_name = False
+        self._temp = _prepare(target, temp_folder, is_private=is_private)
+        self._file = opened_for_writing(self._temp, is_private=is_private)
+        try:
+            self._file.write(content)
+            self._file.flush()
+        except BaseException:
+            self.discard()
+            raise
+
+    def sync(self) -> None:
+        """Returns when the content lies on the disk."""
+        syncing.sync(self._file.fileno())
+
+    def publish(self, *, is_durable: bool = True) -> None:
+        """Gives the file its name, which is durable by `sync_folder`; raises FileExistsError where it is taken."""
+        self._file.close()
+        if self._replace:
+            self._temp.replace(self._target)
+        elif _link(self._temp, self._target):
+            self._temp.unlink()
+        self._has_name = True
+        if is_durable:
+            syncing.sync_folder(self._target.parent)
+
+    def discard(self) -> None:
+        """Removes what has no name."""
+        if self._has_name:
+            return
+        with suppress(OSError):  # what the disk refused to take it refuses once more
+            self._file.close()
+        self._temp.unlink(missing_ok=True)
+
+
 def write(
     target: Path,
     content: bytes,
@@ -144,18 +186,14 @@ def write(
     """Writes a file completely or not at all; raises FileExistsError where the name is taken, unless `replace`.
 
     A file that can be made again need not be durable: a power cut may leave it empty (`replace` only).
-    `temp_folder` must be on the target's file system. The mode follows the umask, or is 0600 (`is_private`).
     """
-    temp = _prepare(target, temp_folder, is_private=is_private)
+    staged = StagedFile(target, content, temp_folder=temp_folder, replace=replace, is_private=is_private)
     try:
-        _write_temp(temp, content, is_private=is_private, is_durable=is_durable)
         if is_durable:
-            _publish(temp, target, replace=replace)
-        else:
-            temp.replace(target)
-    except BaseException:
-        temp.unlink(missing_ok=True)
-        raise
+            staged.sync()
+        staged.publish(is_durable=is_durable)
+    finally:
+        staged.discard()
 
 
 def write_all(files: Mapping[Path, bytes], *, temp_folder: Path) -> None:
@@ -163,21 +201,23 @@ def write_all(files: Mapping[Path, bytes], *, temp_folder: Path) -> None:
 
     Raises FileExistsError where a name is taken. A crash between two names leaves the first of them.
     """
-    temps = {target: _prepare(target, temp_folder, is_private=False) for target in files}
     published: list[Path] = []
-    try:
-        for target, temp in temps.items():
-            _write_temp(temp, files[target], is_private=False)
-        for target, temp in temps.items():
-            _publish(temp, target, replace=False)
-            published.append(target)
-    except BaseException:
-        for target in published:
-            target.unlink(missing_ok=True)
-        raise
-    finally:
-        for temp in temps.values():
-            temp.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        staged: list[StagedFile] = []
+        for target, content in files.items():
+            staged.append(StagedFile(target, content, temp_folder=temp_folder))
+            stack.callback(staged[-1].discard)
+        try:
+            for fault in syncing.at_once(StagedFile.sync, staged):
+                if fault is not None:
+                    raise fault
+            for target, file in zip(files, staged, strict=True):
+                file.publish()
+                published.append(target)
+        except BaseException:
+            for target in published:
+                target.unlink(missing_ok=True)
+            raise
 
 
 def take(source: Path, target: Path, *, below: Path) -> None:
@@ -193,13 +233,13 @@ def move(source: Path, target: Path, *, temp_folder: Path) -> None:
     """
     make_folder(target.parent)
     try:
-        _publish(source, target, replace=False)
+        _rename(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         copy(source, target, temp_folder=temp_folder)
         source.unlink()
-    sync_folder(source.parent)
+    syncing.sync_folder(source.parent)
 
 
 def place(source: Path, target: Path, *, temp_folder: Path) -> None:
@@ -214,7 +254,7 @@ def place(source: Path, target: Path, *, temp_folder: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         copy(source, target, temp_folder=temp_folder)
-    sync_folder(target.parent)
+    syncing.sync_folder(target.parent)
 
 
 def copy(
@@ -244,11 +284,11 @@ def copy(
                 digest.update(chunk)
                 writer.write(chunk)
             writer.flush()
-            sync(writer.fileno())
+            syncing.sync(writer.fileno())
         os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
         if sha256_of(temp) != digest.hexdigest():
             raise OSError(errno.EIO, "the copy does not hold what was written", os.fspath(target))
-        _publish(temp, target, replace=False)
+        _rename(temp, target)
     finally:
         temp.unlink(missing_ok=True)
     return digest.hexdigest()
@@ -273,58 +313,7 @@ def make_folder(folder: Path, *, is_private: bool = False) -> None:
         folder = folder.parent
     for made in reversed(missing):
         made.mkdir(mode=FOLDER_MODE if is_private else 0o777, exist_ok=True)
-        sync_folder(made.parent)
-
-
-@contextmanager
-def syncs_together() -> Iterator[None]:
-    """Within the context the names in folders are not durable yet; at its end each folder is synced once.
-
-    For several files that each need the same of a folder, and none of which needs the name of another to be durable.
-    Nothing is synced where the context ends by an exception.
-    """
-    folders: dict[Path, None] = {}
-    token = _waiting_folders.set(folders)
-    try:
-        yield
-    finally:
-        _waiting_folders.reset(token)
-    for folder in folders:
-        sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable, within `syncs_together` at its end.
-
-    Does nothing where the file system or the system cannot, or where the folder is gone.
-    """
-    if sys.platform == "win32":
-        return
-    if (waiting := _waiting_folders.get()) is not None:
-        waiting[folder] = None
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return
-    try:
-        sync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EROFS):
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def sync(descriptor: int) -> None:
-    """Returns when what was written lies on the disk; macOS's fsync leaves it in the disk's own cache."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        with suppress(OSError):  # a file system that knows no such order (network mounts): fsync has to do
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(descriptor)
+        syncing.sync_folder(made.parent)
 
 
 def _open(path: Path, below: Path | None) -> int:
@@ -347,21 +336,11 @@ def _prepare(target: Path, temp_folder: Path, *, is_private: bool) -> Path:
     return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
 
 
-def _write_temp(temp: Path, content: bytes, *, is_private: bool, is_durable: bool = True) -> None:
-    with opened_for_writing(temp, is_private=is_private) as file:
-        file.write(content)
-        if is_durable:
-            file.flush()
-            sync(file.fileno())
-
-
-def _publish(temp: Path, target: Path, *, replace: bool) -> None:
-    """Gives a complete file its final name and removes the old one."""
-    if replace:
-        temp.replace(target)
-    elif _link(temp, target):
-        temp.unlink()
-    sync_folder(target.parent)
+def _rename(file: Path, target: Path) -> None:
+    """Gives a file another name, which replaces nothing and is durable, instead of the one it has."""
+    if _link(file, target):
+        file.unlink()
+    syncing.sync_folder(target.parent)
 
 
 def _link(file: Path, target: Path) -> bool:

@@ -30,13 +30,16 @@ from aura_daemon.cli.run import exit_code
 from aura_daemon.journal.hook_events import HookEvents
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import syncing
 from aura_daemon.system.watching.events import EventsUnavailable
 from tests.support.house import PNG, House
 
 STEPS: Final[dict[str, tuple[Any, str]]] = {
     "claims.rename": (os, "rename"),
-    "durable.publish": (durable_files, "_publish"),
-    "durable.sync_folder": (durable_files, "sync_folder"),
+    "durable.sync": (durable_files.StagedFile, "sync"),
+    "durable.publish": (durable_files.StagedFile, "publish"),
+    "durable.rename": (durable_files, "_rename"),
+    "durable.sync_folder": (syncing, "sync_folder"),
     "file.unlink": (Path, "unlink"),
     "folder.mkdir": (Path, "mkdir"),
     "folder.rmdir": (Path, "rmdir"),

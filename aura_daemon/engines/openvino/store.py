@@ -24,6 +24,7 @@ from typing import Any, Final
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.jobs import results
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import syncing
 from aura_daemon.system.files.xdg_folders import xdg_folder
 from aura_daemon.system.instance_lock import try_lock
 
@@ -132,10 +133,10 @@ class ConvertedModel:
             self._write(half / MANIFEST, {"files": files})
             for file in half.iterdir():
                 _sync(file)
-            durable_files.sync_folder(half)
+            syncing.sync_folder(half)
             _remove(self.folder / kind)
             half.rename(self.folder / kind)
-            durable_files.sync_folder(self.folder)
+            syncing.sync_folder(self.folder)
         finally:
             _remove(half)
 
@@ -290,4 +291,4 @@ def _remove(place: Path) -> None:
 
 def _sync(file: Path) -> None:
     with file.open("rb") as opened:
-        durable_files.sync(opened.fileno())
+        syncing.sync(opened.fileno())

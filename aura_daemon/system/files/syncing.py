@@ -1,0 +1,96 @@
+"""Returns when what was written lies on the disk: files, and names in folders. Several are waited for at once.
+
+A file system writes down together what several threads wait for together: on ext4 16 new files took the time of one,
+where one after the other each waits for a commit of its own (BENCHMARKS.md, "Intake and delivery").
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Final, TypeVar
+
+_MOST_AT_ONCE: Final = 16
+
+_waiting_folders: Final[ContextVar[dict[str, None] | None]] = ContextVar("waiting_folders", default=None)
+"""Within `together`: the folders that have got or lost a name."""
+
+T = TypeVar("T")
+
+
+def sync(descriptor: int) -> None:
+    """Returns when what was written lies on the disk; macOS's fsync leaves it in the disk's own cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # a file system that knows no such order (network mounts): fsync has to do
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def sync_folder(folder: Path | str) -> None:
+    """Makes the names in a folder durable, within `together` at its end.
+
+    Does nothing where the file system or the system cannot, or where the folder is gone.
+    """
+    if sys.platform == "win32":
+        return
+    if (waiting := _waiting_folders.get()) is not None:
+        waiting[os.fspath(folder)] = None  # path objects take longer to compare
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        sync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EROFS):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Within the context the names in folders are not durable yet; at its end each folder is synced once.
+
+    For several files that each need the same of a folder, and none of which needs the name of another to be durable.
+    Nothing is synced where the context ends by an exception.
+    """
+    folders: dict[str, None] = {}
+    token = _waiting_folders.set(folders)
+    try:
+        yield
+    finally:
+        _waiting_folders.reset(token)
+    for fault in at_once(sync_folder, folders):
+        if fault is not None:
+            raise fault
+
+
+def at_once(step: Callable[[T], None], subjects: Iterable[T]) -> list[OSError | None]:
+    """Takes a step that waits for the disk for several subjects at once; why it failed for each, in their order."""
+
+    def taken(subject: T) -> OSError | None:
+        try:
+            step(subject)
+        except OSError as error:
+            return error
+        return None
+
+    several = list(subjects)
+    return list(_threads().map(taken, several)) if len(several) > 1 else list(map(taken, several))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="sync")
