@@ -45,7 +45,7 @@ def measure(
     every = levers()
     console.print(
         f"{len(every) + len(caption_levers.LEVERS)} levers: {pairs} pair(s) of pictures each, then {prompts} prompts"
-        " each by aura-mini for quality: half an hour and more; with a model of real size on a CPU, hours"
+        " each by aura-mini for quality: an hour and more; with a model of real size on a CPU, many hours"
     )
     found: list[Gain | NotMeasured] = list(gains(settings, size, pairs=pairs, told=told))
     captions = list(caption_levers.gains(settings, pairs=pairs, pictures=prompts, told=told))
