@@ -61,6 +61,8 @@ class Footprint:
     vae_bytes: int = 0
     beside_bytes: int = 0
     """Bytes of the safety checker, which computes on the CPU on every rung."""
+    visiting_bytes: int = 0
+    """Bytes that a part takes on the CPU while it computes, if it is in memory only then and no other computes."""
     largest_layer_bytes: int = 0
     element_bytes: int = 2
     """Bytes of a number in the format that the model computes in."""
@@ -177,7 +179,8 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
         reading = text - footprint.workspace_bytes
         most = footprint.base_bytes + max(unet + denoising, decoding, reading)
     elif measures.on_cpu:
-        drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
+        computing = max(denoising, decoding, footprint.visiting_bytes)
+        drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + computing
         most = max(drawing, _loading_bytes(footprint, measures))
     else:
         most = unet + vae + max(denoising, decoding, text)
