@@ -28,7 +28,7 @@ from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import OPENVINO, OPENVINO_INT8
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.system.hardware import processor
-from aura_daemon.workers.child_main import ENVIRONMENT
+from aura_daemon.workers.engine_start import ENVIRONMENT
 
 FEWER_STEPS: Final = 10
 """As few as aura-mini draws as well as with 25 (measured)."""
