@@ -49,6 +49,8 @@ class Slot:
         """The conditions of the running job, or of the last one."""
         self.loading: Loading | None = None
         """The model that is loaded for the running job; None before and afterwards."""
+        self.new_model = ""
+        """The last that was loaded for the running batch; its first outcome tells of all that are loaded then."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
         self.model_kinds: tuple[str, ...] = ()
@@ -113,11 +115,11 @@ class Slot:
                 case Placed():
                     self.conditions, self.loading = message.tried, None
                 case Loading():
-                    self.loading = message
+                    self.loading, self.new_model = message, message.model
                 case Progress():
                     self.loading = None
                 case Finished():
-                    self.loading = None
+                    self.loading, self.new_model = None, ""
                     if message.models != self.models:
                         self.resident_bytes = []
                     self.resident_bytes = [*self.resident_bytes, message.memory.resident_bytes][-MEMORY_SAMPLES:]
@@ -133,7 +135,7 @@ class Slot:
         self._placeless_since_s = None
         self._note_process()
         self.ready, self.conditions, self.loading, self.memory, self.resident_bytes = None, None, None, None, []
-        self.models = self.model_kinds = ()
+        self.models, self.model_kinds, self.new_model = (), (), ""
 
     def _note_process(self) -> None:
         if self.worker.takes_batches:
