@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loguru import logger
@@ -29,7 +29,7 @@ from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.queueing import batch_key, engine_kind
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
-from aura_daemon.jobs.results import CANCELLED, Failure
+from aura_daemon.jobs.results import CANCELLED, Failure, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -332,4 +332,7 @@ class Dispatcher:
             step_s=message.step_s,
         )
         model = model_of(running.job, self.settings)
-        self.outcomes.take(ended, self.faults.judged(slot, running.job.id, model, message.outcome))
+        outcome = self.faults.judged(slot, running.job.id, model, message.outcome)
+        if isinstance(outcome, Produced):
+            outcome = replace(outcome, node=slot.worker.node)
+        self.outcomes.take(ended, outcome)

@@ -96,6 +96,7 @@ def sidecar(
         variant=produced.variant,
         levers=list(produced.levers),
         batch_size=produced.batch_size,
+        node=produced.node,
         processor=schema.ProcessorRecord.model_validate(produced.processor) if produced.processor else None,
         attempts=len(failed) + 1,
         tried=[*failed, last],

@@ -70,6 +70,8 @@ class Slot:
         """The conditions of the running job, or of the last one."""
         self.loading: Loading | None = None
         """The model that is loaded for the running job; None before and afterwards."""
+        self.new_model = ""
+        """The last that was loaded for the running batch; its first outcome tells of all that are loaded then."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
         self.model_kinds: tuple[str, ...] = ()
@@ -167,12 +169,13 @@ class Slot:
                     self.conditions, self.loading = message.tried, None
                     self.device_names |= {message.tried.device_name}
                 case Loading():
-                    self.loading = message
+                    self.loading, self.new_model = message, message.model
                     self._loading_since_s = self._loading_since_s or time.monotonic()
                 case Progress():
                     self._note_loaded()
                 case Finished():
                     self._note_loaded()
+                    self.new_model = ""
                     if message.models != self.models:
                         self.resident_bytes = []
                     self.resident_bytes = [*self.resident_bytes, message.memory.resident_bytes][-MEMORY_SAMPLES:]
@@ -188,7 +191,7 @@ class Slot:
         self._placeless_since_s = None
         self._note_process()
         self.ready, self.conditions, self.loading, self.memory, self.resident_bytes = None, None, None, None, []
-        self.models = self.model_kinds = ()
+        self.models, self.model_kinds, self.new_model = (), (), ""
 
     def _note_loaded(self) -> None:
         self.loading = None

@@ -201,8 +201,3 @@ def fail(kind: FailureKind, message: str = "it went wrong", mend: str = "mend it
 def is_caption(task: Task) -> bool:
     """Whether a task is a caption job."""
     return isinstance(task.request, CaptionRequest)
-
-
-def on_two_file_systems(one: Path, other: Path) -> bool:
-    """Whether two folders are on different file systems, and the second is writable."""
-    return other.is_dir() and os.access(other, os.W_OK) and one.stat().st_dev != other.stat().st_dev
