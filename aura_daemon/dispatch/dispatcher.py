@@ -29,7 +29,7 @@ from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.queueing import batch_key, engine_kind
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
-from aura_daemon.jobs.results import CANCELLED, Failure, Produced
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -333,6 +333,8 @@ class Dispatcher:
         )
         model = model_of(running.job, self.settings)
         outcome = self.faults.judged(slot, running.job.id, model, message.outcome)
+        if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
+            self.choice.note_refusal(slot, running.job, ended.attempt(outcome), time.monotonic())
         if isinstance(outcome, Produced):
             outcome = replace(outcome, node=slot.worker.node)
         self.outcomes.take(ended, outcome)

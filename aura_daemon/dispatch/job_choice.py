@@ -6,7 +6,7 @@ In: the queue, measurements, the workers' reports. Out: a job. The rules are `ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from aura_daemon.config.settings import Settings
@@ -19,8 +19,9 @@ from aura_daemon.jobs.queueing import engine_kind
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
-from aura_daemon.ladder.attempts import next_start
+from aura_daemon.ladder.attempts import Attempt, next_start, with_attempt
 from aura_daemon.ladder.prediction import Extent, Measured
+from aura_daemon.ladder.shortage import LONGEST_WAIT_S
 from aura_daemon.workers.pool import Slot, WorkerPool
 from aura_daemon.workers.protocol import Placed, Progress, Up
 
@@ -51,6 +52,8 @@ class JobChoice:
     _extents: dict[_Like, Extent] = field(init=False, default_factory=dict)
     """How large pictures became, of requests that may name no size."""
     _steps: dict[_Like, int] = field(init=False, default_factory=dict)
+    _unfit_until_s: dict[tuple[_Like, str], float] = field(init=False, default_factory=dict)
+    """Jobs and model of device -> until when they are not tried there if they fit elsewhere: there was no room."""
     _left_since_s: dict[tuple[Slot, str], float] = field(init=False, default_factory=dict)
     """Worker and job id -> when the worker first left the job to another."""
 
@@ -97,6 +100,12 @@ class JobChoice:
             case _:
                 pass
 
+    def note_refusal(self, slot: Slot, job: Job, attempt: Attempt | None, now: float) -> None:
+        """Learns from an attempt that ran out of memory where jobs like this one have no rung left."""
+        tried = with_attempt(job.tried, attempt)
+        if slot.device_name and next_start(tried, engine_kind(job.runs), slot.device_name) is None:
+            _keep(self._unfit_until_s, (_like(job), slot.device_name), now + LONGEST_WAIT_S)
+
     def expected_s(self, slot: Slot, jobs: Sequence[Job], measured: Sequence[Measured]) -> float | None:
         """How long a worker takes for jobs of one batch; None where nothing tells."""
         if len(self.pool.slots) == 1:
@@ -128,7 +137,9 @@ class JobChoice:
         def offers(job: Job) -> list[WorkerOffer]:
             like = _like(job)
             if job.tried or like not in alike:
-                made = [self._offer(one, job, measured, rest_s=rest_s) for one, rest_s in rests]
+                made = [
+                    self._fitting(self._offer(one, job, measured, rest_s=rest_s), job, now) for one, rest_s in rests
+                ]
                 if job.tried:
                     return made
                 alike[like] = made
@@ -158,6 +169,11 @@ class JobChoice:
 
     def _is_loaded(self, slot: Slot, job: Job) -> bool:
         return model_of(job, self.settings) in ("", *slot.models)
+
+    def _fitting(self, offer: WorkerOffer, job: Job, now: float) -> WorkerOffer:
+        """The offer; of a model of device on which jobs like this one lately had no rung left, none."""
+        is_unfit = self._unfit_until_s.get((_like(job), offer.device_name), now) > now
+        return replace(offer, fits=False) if is_unfit else offer
 
     def _offer(self, slot: Slot, job: Job, measured: Sequence[Measured], *, rest_s: float | None) -> WorkerOffer:
         start = next_start(job.tried, engine_kind(job.runs), slot.attempts_on)

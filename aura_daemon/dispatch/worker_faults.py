@@ -56,12 +56,12 @@ class WorkerFaults:
         return not self.is_left_out(slot, now) and slot.may_find_place(now, self._patience_s)
 
     def device_names(self) -> Collection[str]:
-        """The models of device of all workers that take jobs, as far as they are known; none of a single worker."""
+        """The models of device of all workers that take jobs, one not yet known included; none of a single worker."""
         if len(self._pool.slots) == 1:
             return ()
         now = time.monotonic()
-        names = dict.fromkeys(slot.device_name for slot in self._pool.slots if self.takes_jobs(slot, now))
-        return [name for name in names if name]
+        slots = [slot for slot in self._pool.slots if self.takes_jobs(slot, now) and not slot.lacks_device]
+        return tuple(dict.fromkeys(slot.attempts_on for slot in slots))
 
     def has_ended_with(self, slot: Slot, job_id: str) -> bool:
         """Whether a worker ended, or hung, with a job since it last succeeded."""

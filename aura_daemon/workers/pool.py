@@ -29,7 +29,7 @@ MEMORY_SAMPLES: Final = 24
 """Number of jobs after which the worker's memory is kept, to detect a leak: allocators need a dozen to settle."""
 
 
-UNKNOWN: Final = "(not known)"
+UNKNOWN: Final = "a device that is not known yet"
 """The model of a device that no worker has told yet."""
 
 

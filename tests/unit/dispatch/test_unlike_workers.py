@@ -127,6 +127,22 @@ def test_a_job_fails_for_want_of_memory_when_no_model_of_device_has_a_rung_left(
     assert "cpu_tiled_decode on another" in report["reason"]
 
 
+def test_what_had_no_room_on_a_small_card_is_not_tried_there_again_soon(house: House) -> None:
+    small, large = pool = [card(FULL, SMALL), card(never, LARGE)]
+    small.tries = lambda tried: replace(tried, rung=Rung.CPU_MAPPED_WEIGHTS, expected_bytes=5000)  # nothing was loaded
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, batch=1) as daemon:
+        for name in ("a", "b"):
+            drop(house, name, px=512)
+            settle(daemon)
+        assert [prompts(worker) for worker in pool] == [["a"], ["a"]]  # b waits for the large one
+        end(large)
+        settle(daemon)
+        assert [prompts(worker) for worker in pool] == [["a"], ["a", "b"]]
+        drop(house, "c")
+        settle(daemon)
+        assert prompts(small) == ["a", "c"]  # of another size
+
+
 def test_two_workers_of_one_model_share_its_ladder(house: House) -> None:
     drop(house, "a")
     pool = [card(FULL, "a processor", device="cpu"), card(FULL, "a processor", device="cpu")]
