@@ -37,9 +37,6 @@ from aura_daemon.workers.protocol import Batch, Cancel, Up
 
 COMMAND: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.cluster.driver_main")
 
-RUNNER: Final = "aura_daemon.workers.engine_start:engine_runner"
-"""What an actor runs its jobs with."""
-
 FIRST_WAIT_S: Final = 5.0
 LONGEST_WAIT_S: Final = 60.0
 
@@ -59,14 +56,13 @@ class Driver:
         cluster: ClusterSettings,
         engine: EngineSettings,
         *,
-        runner: str = RUNNER,
         log_level: str = "INFO",
         log_format: str = "text",
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connect = Connect(cluster=cluster, engine=engine, runner=runner, log_level=log_level)
+        self._connect = Connect(cluster=cluster, engine=engine, log_level=log_level)
         self._options = ("--log-level", log_level, "--log-format", log_format)
         self._environment = dict(environment or {})
         self._command = tuple(command)

@@ -50,6 +50,9 @@ ENVIRONMENT: Final = {
 }
 """Must be set before Ray is imported; variables that the user has set stay. The last one is for our own cluster."""
 
+RUNNER: Final = "aura_daemon.workers.engine_start:engine_runner"
+"""`MODULE:FUNCTION` that makes a `Runner` of the engine's settings, on the actor's node."""
+
 CALLS: Final = 4
 """An actor takes a cancel while a batch runs."""
 
@@ -62,8 +65,8 @@ NICE: Final = (
 )
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """Serves the slots until the daemon closes the socket."""
+def main(arguments: list[str], *, runner: str = RUNNER) -> NoReturn:
+    """Serves the slots until the daemon closes the socket. `runner`: what the actors run their jobs with."""
     parser = argparse.ArgumentParser(prog="aura_daemon.workers.cluster.driver_main")
     parser.add_argument("descriptor", type=int)
     parser.add_argument("parent", type=int)
@@ -72,10 +75,10 @@ def main(arguments: list[str]) -> NoReturn:
     given = parser.parse_args(arguments)
     become_a_child(given.parent)
     log_to_stderr(given.log_level, given.log_format)
-    serve(socket.socket(fileno=given.descriptor))
+    serve(socket.socket(fileno=given.descriptor), runner)
 
 
-def serve(channel: socket.socket) -> NoReturn:
+def serve(channel: socket.socket, runner: str) -> NoReturn:
     """Connects to the cluster and serves the slots; this process ends when the daemon closes the socket."""
     channel.set_inheritable(False)
     receiver, lock = MessageReceiver(channel), threading.Lock()
@@ -100,7 +103,7 @@ def serve(channel: socket.socket) -> NoReturn:
     while waiting or (waiting := receiver.wait()):
         message = cast(ToSlot, waiting.pop(0))
         if message.slot not in slots:
-            slots[message.slot] = _Slot(ray, message.slot, connect, say)
+            slots[message.slot] = _Slot(ray, message.slot, connect, runner, say)
         slots[message.slot].take(message)
     with suppress(Exception):
         ray.shutdown()
@@ -128,10 +131,11 @@ def connected(cluster: ClusterSettings) -> Any:
 class _Slot:
     """One actor, its batches, and the thread that waits for what they say."""
 
-    def __init__(self, ray: Any, number: int, connect: Connect, say: Callable[[FromDriver], None]) -> None:
+    def __init__(self, ray: Any, number: int, connect: Connect, runner: str, say: Callable[[FromDriver], None]) -> None:
         self._ray = ray
         self._number = number
         self._connect = connect
+        self._runner = runner
         self._say_up = say
         self._messages: queue.SimpleQueue[ToSlot] = queue.SimpleQueue()
         self._actor: Any = None
@@ -177,7 +181,7 @@ class _Slot:
                 "max_concurrency": CALLS,
             }
             actor = self._ray.remote(EngineActor).options(**options)
-            self._actor = actor.remote(self._connect.engine, self._connect.runner, self._connect.log_level)
+            self._actor = actor.remote(self._connect.engine, self._runner, self._connect.log_level)
         arriving = self._actor.arrival.remote()
         said_s = time.monotonic()
         while not self._ray.wait([arriving], timeout=LOOK_S)[0]:

@@ -22,8 +22,6 @@ class Connect:
 
     cluster: ClusterSettings
     engine: EngineSettings
-    runner: str
-    """`MODULE:FUNCTION`, which makes a `Runner` of the engine's settings, on the actor's node."""
     log_level: str
 
 
