@@ -1,8 +1,10 @@
 """What runs on a node: the engines, as an actor of Ray. In: batches. Out: reports, as a stream.
 
 The stream tells every few seconds that the actor is alive, as Ray notices neither one that hangs nor, for a minute, a
-node that has vanished. Ray gives its workers one thread and the lowest priority; the threads are set here, and of the
-priority is told, because only the node's administrator can change it (RAY_worker_niceness).
+node that has vanished. An actor whose raylet has ended ends itself: Ray leaves it running, with the GPU's memory.
+
+Ray gives its workers one thread and the lowest priority; the threads are set here, and of the priority is told, because
+only the node's administrator can change it (RAY_worker_niceness).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.system import logs
+from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.child_main import log_to_stderr
 from aura_daemon.workers.engine_start import set_environment
 from aura_daemon.workers.protocol import Batch, LogLine, Ready, Up
@@ -43,8 +46,12 @@ class Arrival:
     ready: Ready
     node: str
     pid: int
+    node_id: str
+    """As Ray names the node."""
     niceness: int
     """Of its process: 0 is the usual one, 19 the lowest priority."""
+    oom_kills: int | None
+    """Processes of the node that its kernel has killed until now because memory ran out; None: nobody counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +77,7 @@ class EngineActor:
         self._arrived: queue.SimpleQueue[Ready | BaseException] = queue.SimpleQueue()
         self._ready: Ready | None = None
         logs.send(self._relay, log_level)
+        threading.Thread(target=_end_with, args=(os.getppid(),), name="raylet", daemon=True).start()
         threading.Thread(target=self._work, args=(settings, runner), name="engines", daemon=True).start()
 
     def arrival(self) -> Arrival:
@@ -79,8 +87,16 @@ class EngineActor:
             if isinstance(found, BaseException):
                 raise found
             self._ready = found
-        niceness = os.getpriority(os.PRIO_PROCESS, 0) if sys.platform != "win32" else 0
-        return Arrival(ready=self._ready, node=socket.gethostname(), pid=os.getpid(), niceness=niceness)
+        import ray  # the daemon has this module and no Ray
+
+        return Arrival(
+            ready=self._ready,
+            node=socket.gethostname(),
+            pid=os.getpid(),
+            node_id=ray.get_runtime_context().get_node_id(),
+            niceness=os.getpriority(os.PRIO_PROCESS, 0) if sys.platform != "win32" else 0,
+            oom_kills=oom_kills(),
+        )
 
     def run(self, batch: Batch) -> Iterator[Up | Beat]:
         """Runs a batch; a generator that Ray streams. Raises RuntimeError where the runner did not finish it."""
@@ -115,12 +131,12 @@ class EngineActor:
             return
         while True:
             batch = self._batches.get()
-            self._cancelled.clear()
             over = _Over()
             try:
                 engines.run(batch, BatchReporter(self._reports.put, self._cancelled, engines, end=self._end))
             except BaseException as error:  # noqa: BLE001 - the daemon is told, and has another actor started
                 over = _Over(fault=f"{type(error).__name__}: {error}")
+            self._cancelled.clear()  # not before a batch: a job may be cancelled before it begins
             self._reports.put(over)
 
     def _end(self, exit_code: int) -> NoReturn:
@@ -131,3 +147,10 @@ class EngineActor:
 
     def _relay(self, message: Message) -> None:
         self._reports.put(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
+
+
+def _end_with(raylet: int) -> None:
+    """Ends this process once the one that started it has ended: nobody would hear what it says."""
+    while os.getppid() == raylet:
+        time.sleep(BEAT_S)
+    os._exit(1)

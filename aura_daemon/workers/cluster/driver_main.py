@@ -24,10 +24,11 @@ from loguru import logger
 from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.child_main import log_to_stderr
 from aura_daemon.workers.cluster.actor import Arrival, Beat, EngineActor
-from aura_daemon.workers.cluster.faults import connection_fault, end_of_actor, shortage
+from aura_daemon.workers.cluster.faults import connection_fault, end_of_actor, is_silent_about_node, shortage
 from aura_daemon.workers.cluster.messages import (
     ActorEnded,
     Connect,
@@ -139,7 +140,7 @@ class _Slot:
         self._say_up = say
         self._messages: queue.SimpleQueue[ToSlot] = queue.SimpleQueue()
         self._actor: Any = None
-        self._has_arrived = False
+        self._arrival: Arrival | None = None
         self._attempt: int | None = None
         """The last that was asked for; None once that was ended."""
         threading.Thread(target=self._serve, name=f"slot {number}", daemon=True).start()
@@ -163,11 +164,11 @@ class _Slot:
                 if self._arrive(asked.attempt) and isinstance(asked.message, Batch):
                     self._run(asked.attempt, asked.message)
             except Exception as error:  # noqa: BLE001 - of Ray or of the actor: what happened stands in the text
-                self._fail(asked.attempt, end_of_actor(error))
+                self._ended(asked.attempt, error)
 
     def _arrive(self, attempt: int) -> bool:
         """Waits until the actor is there; False where it is not wanted any more."""
-        if self._has_arrived:
+        if self._arrival is not None:
             return True
         if self._actor is None:
             cluster = self._connect.cluster
@@ -194,7 +195,7 @@ class _Slot:
                 nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
                 self._say(attempt, Waiting(why=shortage(asked, nodes)))
         arrival: Arrival = self._ray.get(arriving)
-        self._has_arrived = True
+        self._arrival = arrival
         if arrival.niceness > 0:
             logger.warning(NICE, arrival.node, arrival.niceness)
         self._say(attempt, Settled(node=arrival.node, pid=arrival.pid))
@@ -220,12 +221,37 @@ class _Slot:
                 self._fail(attempt, Failure(kind=FailureKind.INTERRUPTED, message=message, mend=mend))
                 return
 
+    def _ended(self, attempt: int, error: Exception) -> None:
+        """Says why an actor has ended, once its node was asked where Ray leaves that open."""
+        arrival = self._arrival
+        if arrival is None or not is_silent_about_node(error):
+            self._fail(attempt, end_of_actor(error, has_started=arrival is not None))
+            return
+        self._end_actor()
+        try:
+            now = self._oom_kills(arrival.node_id)
+        except Exception:  # noqa: BLE001 - whatever it is, that node runs nothing any more
+            self._fail(attempt, end_of_actor(error, node_is_gone=True))
+            return
+        was_oom_killed = now is not None and arrival.oom_kills is not None and now > arrival.oom_kills
+        self._say(attempt, ActorEnded(failure=end_of_actor(error), was_oom_killed=was_oom_killed))
+
+    def _oom_kills(self, node_id: str) -> int | None:
+        """Has a node count, which shows that it still runs what it is asked to; raises what Ray raises."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+        options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
+        asked = self._ray.remote(oom_kills).options(**options).remote()
+        found: int | None = self._ray.get(asked, timeout=self._connect.cluster.beat_lost_s)
+        return found
+
     def _fail(self, attempt: int, failure: Failure) -> None:
         self._end_actor()
         self._say(attempt, ActorEnded(failure=failure))
 
     def _end_actor(self) -> None:
-        actor, self._actor, self._has_arrived = self._actor, None, False
+        actor, self._actor, self._arrival = self._actor, None, None
         if actor is not None:
             with suppress(Exception):  # it is gone already
                 self._ray.kill(actor, no_restart=True)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, assert_never
 
 from loguru import logger
 
+from aura_daemon.backoff import Backoff
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.attempts import kind_when_killed
 from aura_daemon.system import logs
-from aura_daemon.workers.cluster.driver import Driver, DriverAway
+from aura_daemon.workers.cluster.driver import FIRST_WAIT_S, LONGEST_WAIT_S, Driver, DriverAway
 from aura_daemon.workers.cluster.messages import ActorEnded, Begin, End, Settled, Waiting
 from aura_daemon.workers.local.worker_death import RESTARTED
 from aura_daemon.workers.protocol import Batch, Cancel, Finished, Loading, LogLine, Placed, Progress, Ready, Up
@@ -41,6 +44,9 @@ class RayWorker:
         self._batch = RunningBatch()
         self._reports: list[Up] = []
         self._is_wanted = False
+        self._clock = clock
+        self._backoff = Backoff(first_s=FIRST_WAIT_S, most_s=LONGEST_WAIT_S)
+        """Of actors that end before they can run anything."""
         self._resident_bytes: int | None = None
         self.node = ""
         self.trouble = ""
@@ -83,8 +89,8 @@ class RayWorker:
             self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=str(error), mend=AWAY))
 
     def prestart(self) -> None:
-        """Asks for the actor, where there is none."""
-        if self._is_wanted:
+        """Asks for the actor, where there is none; after a while where it cannot start."""
+        if self._is_wanted or (self._backoff.until_s is not None and not self._backoff.is_due(self._clock())):
             return
         self._attempt = self._driver.new_attempt()
         try:
@@ -131,6 +137,7 @@ class RayWorker:
         match message:
             case Settled(node=node):
                 self.node, self.trouble = node, ""
+                self._backoff.succeeded()
                 self._silence.begin()
                 return
             case Waiting(why=why):
@@ -138,10 +145,8 @@ class RayWorker:
                     logger.warning("worker {}: {}", self._slot, why)
                 self.trouble = why
                 return
-            case ActorEnded(failure=failure):
-                self.node, self.trouble, self._is_wanted = "", failure.message, False
-                self._attempt = self._driver.new_attempt()
-                self._fail(failure)
+            case ActorEnded():
+                self._record_end(message)
                 return
             case LogLine(level=level, message=text):
                 logs.relay(level, text, prefix=f"{logs.WORKER}{self.node} ")
@@ -159,6 +164,19 @@ class RayWorker:
         self._silence.heard()
         self._batch.record(message)
         self._reports.append(message)
+
+    def _record_end(self, ended: ActorEnded) -> None:
+        failure = ended.failure
+        if ended.was_oom_killed and self._batch.placed:
+            message = f"the kernel's out-of-memory killer took the worker on {self.node}"
+            failure = replace(failure, kind=kind_when_killed(self._batch.placed), message=message)
+        if failure.message != self._driver.trouble:  # said already, for all of its workers
+            logger.warning("worker {}: {}", self._slot, failure.told)
+            if not self.takes_batches:
+                self._backoff.failed(self._clock())
+        self.node, self.trouble, self._is_wanted = "", failure.message, False
+        self._attempt = self._driver.new_attempt()
+        self._fail(failure)
 
     def _end(self) -> None:
         if self._is_wanted:
