@@ -167,7 +167,7 @@ def everyday(folder: Path) -> list[Fault]:
         Fault(
             name="a wrong token, then the right one",
             act=_token_mended,
-            says="no connection to the Ray cluster",
+            says=r"no connection to the Ray cluster|does not answer",
             waits=False,
             variables={"AURA_WORKERS__TOKEN_FILE": str(bad_token)},
         ),

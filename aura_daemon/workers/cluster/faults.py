@@ -15,8 +15,8 @@ from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, RESTARTE
 NOT_INSTALLED: Final = 'install it where the daemon runs: `pip install "aura-daemon[ray]"`, the version of the cluster'
 
 NO_CONNECTION: Final = (
-    "is its head running, does a firewall let this machine in, and is the token in `workers.token_file` that of the "
-    "cluster? Ray says no more than that it failed"
+    "is its head running, does a firewall let this machine in, does Ray run on this machine too, and is the token in "
+    "`workers.token_file` that of the cluster? Ray does not tell which"
 )
 
 NODE_ERRORS: Final = frozenset({"NodeDiedError", "LocalRayletDiedError"})

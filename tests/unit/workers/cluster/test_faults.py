@@ -28,11 +28,7 @@ LOST = type(_error("ObjectLostError", ""))
         (_error("LocalRayletDiedError", "the local raylet"), FailureKind.INTERRUPTED, "node is gone"),
         (_error("OutOfMemoryError", "low"), FailureKind.OUT_OF_MEMORY, "ran out of memory"),
         (_error("ActorDiedError", f"{DIED}The node was Running low on memory"), FailureKind.OUT_OF_MEMORY, "ran out"),
-        (
-            _error("OwnerDiedError", "x", _error("ObjectLostError", "").__class__),
-            FailureKind.INTERRUPTED,
-            "node is gone",
-        ),
+        (_error("OwnerDiedError", "x", LOST), FailureKind.INTERRUPTED, "node is gone"),
         (_error("RayTaskError", "ModuleNotFoundError: torch"), FailureKind.MODEL_UNAVAILABLE, "could not start"),
         (_error("RayTaskError(ValueError)", "its node has died, says the engine"), FailureKind.CRASHED, "ended"),
     ],
