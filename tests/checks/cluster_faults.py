@@ -7,7 +7,7 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -43,26 +43,26 @@ def _daemon_killed(trial: Trial) -> None:
 
 
 def _removed(trial: Trial) -> None:
-    trial.nodes.remove(trial.nodes.nodes[-1], gracefully=True)
+    trial.nodes.remove(_busy(trial), gracefully=True)
 
 
 def _node_killed(trial: Trial) -> None:
-    trial.nodes.remove(trial.nodes.nodes[-1], gracefully=False)
+    trial.nodes.remove(_busy(trial), gracefully=False)
 
 
 def _frozen(trial: Trial) -> None:
     """The raylet and all that it has started, as a machine that hangs or has no network."""
-    node = trial.nodes.nodes[-1]
-    _freeze(trial, family(raylet(node)))
+    node = _busy(trial)
+    _freeze(trial, node, family(raylet(node)))
 
 
 def _raylet_frozen(trial: Trial) -> None:
     """The raylet alone: its worker goes on, speaks and draws."""
-    node = trial.nodes.nodes[-1]
-    _freeze(trial, [psutil.Process(raylet(node))])
+    node = _busy(trial)
+    _freeze(trial, node, [psutil.Process(raylet(node))])
 
 
-def _freeze(trial: Trial, processes: list[psutil.Process]) -> None:
+def _freeze(trial: Trial, node: Any, processes: list[psutil.Process]) -> None:
     ended = len(trial.witnessed("ended"))
     freeze(processes)
     try:
@@ -71,11 +71,11 @@ def _freeze(trial: Trial, processes: list[psutil.Process]) -> None:
     finally:
         wake(processes)
     trial.until(lambda: len(trial.witnessed("ended")) > ended, "the rest goes on", 60.0)
-    trial.nodes.forget(trial.nodes.nodes[-1])
+    trial.nodes.forget(node)
 
 
 def _raylet_killed(trial: Trial) -> None:
-    node = trial.nodes.nodes[-1]
+    node = _busy(trial)
     os.kill(raylet(node), signal.SIGKILL)
     trial.until(trial.said, "it is told", 60.0)
     with suppress(AssertionError):  # Ray may end the orphan before
@@ -129,6 +129,11 @@ def _one_after_another(trial: Trial) -> None:
         trial.until(lambda wanted=wanted: len(trial.witnessed("begun")) >= wanted, "the workers are busy again")
     trial.happens()
     _frozen(trial)
+
+
+def _busy(trial: Trial) -> Any:
+    """The last node that has a worker."""
+    return next(node for node in reversed(trial.nodes.nodes) if trial.nodes.actors(node))
 
 
 def _driver(trial: Trial) -> psutil.Process:
