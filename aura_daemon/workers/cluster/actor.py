@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, cast
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.system import logs
@@ -63,6 +63,9 @@ class _Over:
     """The process is not to go on."""
 
 
+_Reports: TypeAlias = "queue.SimpleQueue[Up | _Over]"
+
+
 class EngineActor:
     """Runs one batch at a time, in one thread, for as long as the actor lives."""
 
@@ -71,8 +74,9 @@ class EngineActor:
         log_to_stderr(log_level, "text")
         set_environment()
         os.environ.pop("OMP_NUM_THREADS", None)  # Ray's: one for each of `num_cpus`, which counts for placement alone
-        self._reports: queue.SimpleQueue[Up | _Over] = queue.SimpleQueue()
-        self._batches: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._reports: _Reports = queue.SimpleQueue()
+        """Of the last batch that has begun, whose engines may still be at it when the daemon sends the next one."""
+        self._batches: queue.SimpleQueue[tuple[Batch, _Reports]] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
         self._arrived: queue.SimpleQueue[Ready | BaseException] = queue.SimpleQueue()
         self._ready: Ready | None = None
@@ -100,16 +104,18 @@ class EngineActor:
 
     def run(self, batch: Batch) -> Iterator[Up | Beat]:
         """Runs a batch; a generator that Ray streams. Raises RuntimeError where the runner did not finish it."""
-        self._batches.put(batch)
+        reports: _Reports = queue.SimpleQueue()
+        self._batches.put((batch, reports))
         while True:
             try:
-                report = self._reports.get(timeout=BEAT_S)
+                report = reports.get(timeout=BEAT_S)
             except queue.Empty:
                 yield Beat()
                 continue
             if not isinstance(report, _Over):
                 yield report
             elif report.exit_code is not None:
+                time.sleep(BEAT_S)  # Ray sends a report behind one's back: it must have left before
                 os._exit(report.exit_code)
             elif report.fault:
                 raise RuntimeError(report.fault)
@@ -130,14 +136,17 @@ class EngineActor:
             self._arrived.put(error)
             return
         while True:
-            batch = self._batches.get()
+            batch, reports = self._batches.get()
+            while not self._reports.empty():  # lines of the log since then
+                reports.put(self._reports.get())
+            self._reports = reports
             over = _Over()
             try:
-                engines.run(batch, BatchReporter(self._reports.put, self._cancelled, engines, end=self._end))
+                engines.run(batch, BatchReporter(reports.put, self._cancelled, engines, end=self._end))
             except BaseException as error:  # noqa: BLE001 - the daemon is told, and has another actor started
                 over = _Over(fault=f"{type(error).__name__}: {error}")
-            self._cancelled.clear()  # not before a batch: a job may be cancelled before it begins
-            self._reports.put(over)
+            self._cancelled.difference_update(task.job_id for task in batch.tasks)
+            reports.put(over)
 
     def _end(self, exit_code: int) -> NoReturn:
         """Ends the process once everything before is said."""

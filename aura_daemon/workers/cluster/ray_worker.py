@@ -164,6 +164,8 @@ class RayWorker:
         self._silence.heard()
         self._batch.record(message)
         self._reports.append(message)
+        if self.idle and isinstance(message, Finished) and _ends_its_actor(message):
+            self._end()
 
     def _record_end(self, ended: ActorEnded) -> None:
         failure = ended.failure
@@ -186,3 +188,8 @@ class RayWorker:
 
     def _fail(self, failure: Failure) -> None:
         self._reports += self._batch.fail(failure)
+
+
+def _ends_its_actor(message: Finished) -> bool:
+    """Whether the actor ends itself after this report: the next batch would be taken down with it."""
+    return isinstance(message.outcome, Failure) and message.outcome.kind is FailureKind.CRASHED
