@@ -9,13 +9,14 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, get_args
-
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
+
+if TYPE_CHECKING:  # workers need `nearest` and `cut` alone
+    from pydantic import BaseModel, ValidationError
+    from pydantic.fields import FieldInfo
 
 MISSING: Final = "is missing"
 
@@ -193,6 +194,8 @@ def _owner(model: type[BaseModel], place: tuple[str, ...]) -> type[BaseModel] | 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The first model in an annotation."""
+    from pydantic import BaseModel
+
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((model for part in get_args(annotation) if (model := _model_in(part)) is not None), None)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from shutil import get_terminal_size
 
 from aura_daemon.config.loading import load
 from aura_daemon.daemon.status import models_text, read_status, since_text
 from aura_daemon.errors import with_mend
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
+from aura_daemon.health.worker_table import is_fleet, troubles, worker_counts, worker_table
 from aura_daemon.jobs.lifecycle import OPEN
 
 NOTHING_YET = 1
+
+INDENT = "  "
+
+MOST_WORKERS = 32
+"""Workers, shown; `status --json` has all of them."""
 
 MOST_REASONS = 12
 """Reasons of files that are left alone, shown; `health.json` has all of them."""
@@ -51,6 +58,16 @@ def _print_left_alone(reasons: dict[str, int]) -> None:
         print(f"left alone {more} for {len(ranked) - MOST_REASONS} other reasons")
 
 
+def _print_workers(health: Health) -> None:
+    """The workers as a table that is no wider than the terminal, and why some have no place."""
+    width = get_terminal_size().columns - len(INDENT) if sys.stdout.isatty() else None
+    print(f"workers    {worker_counts(health)}")
+    for line in worker_table(health, width=width, most=MOST_WORKERS):
+        print(f"{INDENT}{line}")
+    for trouble in troubles(health):
+        print(f"no place   {trouble}")
+
+
 def _print_health(health: Health, *, is_running: bool) -> None:
     if is_running:
         print(f"daemon     {health.status} since {health.since}")
@@ -60,13 +77,16 @@ def _print_health(health: Health, *, is_running: bool) -> None:
     if is_running:
         arriving = f", {health.unsettled_files} still arriving" if health.unsettled_files else ""
         print(f"queue      {sum(health.jobs.get(state, 0) for state in OPEN)}{arriving}")
-        if health.current is not None:
+        if is_fleet(health):
+            _print_workers(health)
+        elif health.current is not None:
             print(f"running    {health.current.source} ({health.current.kind}): {health.current.progress}")
-        if health.device is not None:
+        if health.device is not None and not is_fleet(health):
             print(f"device     {health.device} ({health.device_name}), {health.dtype}, rung {health.rung}")
         if health.polls_because:
             print(f"watching   by looking again and again: {health.polls_because}")
-        print(f"models     {models_text(health)}")
+        if not is_fleet(health):
+            print(f"models     {models_text(health)}")
     for copy in health.conflict_copies:
         print(f"conflict   {copy}: left alone, decide which one you want")
     _print_left_alone(health.left_alone)

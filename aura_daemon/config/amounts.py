@@ -59,6 +59,7 @@ def bytes_of(value: object) -> object:
 
 
 Number = Annotated[float, BeforeValidator(no_boolean)]
+NumberOrNull = Annotated[float | None, BeforeValidator(no_boolean)]
 Whole = Annotated[int, BeforeValidator(no_boolean)]
 Age = Annotated[float | None, BeforeValidator(seconds_of), WithJsonSchema({"type": ["string", "null"]})]
 """Seconds; None: for ever."""

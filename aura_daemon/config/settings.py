@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from aura_daemon.config.amounts import Number, Whole, no_boolean
+from aura_daemon.config.amounts import Number, NumberOrNull, Whole, no_boolean
 from aura_daemon.config.engine import (
     Attention,
     CaptionSettings,
@@ -65,7 +65,6 @@ def _listed(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 WholeOrNull = Annotated[int | None, BeforeValidator(no_boolean)]
-NumberOrNull = Annotated[float | None, BeforeValidator(no_boolean)]
 
 
 class TurboConfig(BaseModel):

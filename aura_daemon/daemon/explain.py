@@ -19,7 +19,7 @@ from aura_daemon.daemon.status import since_text
 from aura_daemon.errors import JournalRefused
 from aura_daemon.file_names import escaped, is_out_of_bounds
 from aura_daemon.health.document import Health, Status
-from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
+from aura_daemon.health.holdups import JOURNAL, OUTBOX, WORKERS, memory_for
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.sources import SourceKind
@@ -164,13 +164,10 @@ class _Explainer:
     def _job(self, source: Source, job: Job, health: Health | None) -> str:
         match job.state:
             case JobState.QUEUED:
-                reason = _holdup(health, job.needs, memory_for(job.demand), OUTBOX, JOURNAL)
+                reason = _holdup(health, job.needs, memory_for(job.demand), OUTBOX, JOURNAL, WORKERS)
                 return f"queued, held up: {reason}" if reason else f"queued, attempt {job.attempts + 1} to come"
             case JobState.RUNNING:
-                if health is None or health.current is None or health.current.id != job.id:
-                    return f"running (attempt {job.attempts})"
-                rung = f" on rung {health.rung}" if health.rung else ""
-                return f"running{rung}: {health.current.progress} (attempt {job.attempts})"
+                return f"running{_running(health, job.id)} (attempt {job.attempts})"
             case JobState.DELIVERING:
                 return f"being delivered as {escaped(str(self._settings.outbox / job.folder / job.stem))}"
             case JobState.DONE:
@@ -181,6 +178,18 @@ class _Explainer:
                 return f"failed: {message}{self._see_report(source, job)}{self._hook(job.id)}"
             case _:  # pragma: no cover
                 assert_never(job.state)
+
+
+def _running(health: Health | None, job_id: str) -> str:
+    """Where a job runs, and how far it is, as far as that is known."""
+    if health is None:
+        return ""
+    worker, current = health.worker_of(job_id), health.current_of(job_id)
+    node = f" on {worker.node}" if worker is not None and worker.node else ""
+    if current is None or current.id != job_id:
+        return node
+    rung = f" on rung {current.rung}" if current.rung else ""
+    return f"{node}{rung}: {current.progress}"
 
 
 def _numbered(text: str, jobs: list[Job]) -> str:

@@ -21,7 +21,7 @@ from aura_daemon.daemon.status import running_health
 from aura_daemon.errors import JournalRefused, with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.health.document import CurrentJob, Health, Holdup, Status
-from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
+from aura_daemon.health.holdups import JOURNAL, OUTBOX, WORKERS, memory_for
 from aura_daemon.jobs.lifecycle import OPEN, JobState, SourceState
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
@@ -194,7 +194,7 @@ def _claimed(source: Source, journal: Journal, settings: Settings, health: Healt
     if (running := next((job for job in open_jobs if job.state is not JobState.QUEUED), None)) is not None:
         return _running(seen, running, health)
     first = max(open_jobs, key=lambda job: job.priority)
-    holdup = _holdup(health, first.needs, memory_for(first.demand), OUTBOX, JOURNAL)
+    holdup = _holdup(health, first.needs, memory_for(first.demand), OUTBOX, JOURNAL, WORKERS)
     if holdup is not None:
         return replace(seen, stage=Stage.HELD_UP, text=with_mend(holdup.reason, holdup.mend))
     before = journal.queued_before(first)
@@ -202,8 +202,8 @@ def _claimed(source: Source, journal: Journal, settings: Settings, health: Healt
 
 
 def _running(seen: Outlook, job: Job, health: Health) -> Outlook:
-    current = health.current
-    if current is None or not (current.id == job.id or current.batch > 1):  # of a batch the first one is told
+    current = health.current_of(job.id)
+    if current is None:
         return replace(seen, stage=Stage.RUNNING, text="running")
     eta = f", {current.eta_s:.0f} s to go" if current.eta_s is not None else ""
     return replace(seen, stage=Stage.RUNNING, current=current, text=current.progress + eta)

@@ -9,7 +9,10 @@ from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 
 MOST: Final = 4
-"""Default batch size on a GPU, in pictures: 8 were hardly faster on an H200 (see BENCHMARKS)."""
+"""Default batch size, in pictures, where batches pay: 8 were hardly faster on an H200 (see BENCHMARKS)."""
+
+SHORT_STEP_S: Final = 0.05
+"""So short a step of a CPU is calls of operators more than sums, and pictures share calls (see BENCHMARKS)."""
 
 CAPTIONS: Final = 8
 """Default batch size of captions: 16 took as long a caption, on a CPU (see BENCHMARKS), and twice the memory."""
@@ -25,19 +28,30 @@ PAYS: Final = 0.95
 
 
 def most_together(
-    kind: JobKind, *, configured: int | None, on_gpu: bool, measured: Sequence[Measured], device: str
+    kind: JobKind,
+    *,
+    configured: int | None,
+    on_gpu: bool,
+    measured: Sequence[Measured],
+    device: str,
+    width: int | None = None,
+    height: int | None = None,
 ) -> int:
-    """The largest batch: as configured, else one picture on a CPU (more are no faster there), else what is worthwhile.
+    """The largest batch: as configured, else what is worthwhile; on a CPU one picture, unless its steps are short.
 
-    `measured`: measurements of one model. A batch size that saved no time per picture is not used again.
+    `measured`: measurements of one model. A batch size that saved no time per picture is not used again. `width` and
+    `height`: None for the model's own, or as the ratio of the sides makes them.
     """
     if configured is not None:
         return configured
     if kind is JobKind.CAPTION:
         return CAPTIONS
+    singles = [one for one in measured if one.device == device and one.batch == 1 and one.step_s]
     if not on_gpu:
-        return 1
-    alone = {_size(one): one.step_s for one in measured if one.device == device and one.batch == 1 and one.step_s}
+        like = [one for one in singles if width in (None, one.width) and height in (None, one.height)]
+        if not like or max(one.step_s for one in like) > SHORT_STEP_S:
+            return 1
+    alone = {_size(one): one.step_s for one in singles}
     unpaid = [
         one.batch
         for one in measured

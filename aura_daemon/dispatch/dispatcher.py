@@ -27,7 +27,7 @@ from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerE
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.queueing import batch_key, engine_kind
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
@@ -114,7 +114,7 @@ class Dispatcher:
             if jobs > 0:
                 slot.prestart()
                 jobs -= 1
-            elif slot.worker.is_running and slot.is_idle:
+            elif slot.seeks_place and slot.is_idle:
                 slot.unload()
 
     def collect(self) -> None:
@@ -251,13 +251,16 @@ class Dispatcher:
         """How many run at once; sheets and benchmarks run one by one."""
         if first.kind not in (JobKind.GENERATE, JobKind.CAPTION):
             return 1
-        device = slot.device
+        device, runs = slot.device, first.runs
+        width, height = (runs.width, runs.height) if isinstance(runs, GenerateRequest) else (None, None)
         most = most_together(
             JobKind(first.kind),
             configured=self.settings.batch,
             on_gpu=device is not None and device.device != "cpu",
             measured=measured,
             device=device.device_name if device is not None else "",
+            width=width,
+            height=height,
         )
         return min(most, start.most) if start.most is not None else most
 

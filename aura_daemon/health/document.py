@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 
 class CurrentJob(BaseModel):
-    """The job that runs."""
+    """The job that runs, of several the first one."""
 
     model_config = _CONFIG
     id: str
@@ -56,12 +56,50 @@ class CurrentJob(BaseModel):
         return f"step {self.step} of {self.steps}" if self.steps else "starting"
 
 
+class WorkerState(StrEnum):
+    """What a worker does."""
+
+    OFF = "off"
+    """No process runs: its next job starts one."""
+    WAITING = "waiting"
+    """It is wanted, and has no place on the cluster yet."""
+    IDLE = "idle"
+    RUNNING = "running"
+
+
+class WorkerMemory(BaseModel):
+    """Bytes."""
+
+    model_config = _CONFIG
+    worker_bytes: int | None = Field(None, description="of its process")
+    device_used_bytes: int | None = Field(None, description="by all programs, after its last job")
+    device_free_bytes: int | None = None
+
+
+class WorkerRecord(BaseModel):
+    """A worker: where it is and what it does."""
+
+    model_config = _CONFIG
+    name: str = Field(description="empty where there is one worker")
+    node: str = Field("", description="the machine on which it runs; empty: the daemon's, or none")
+    state: WorkerState
+    trouble: str = Field("", description="why it has no place; empty where nothing is wrong")
+    device: str | None = Field(None, description="that its last job ran on")
+    device_name: str | None = None
+    dtype: str | None = None
+    rung: str | None = Field(None, description="of the ladder, that its last job ran on")
+    models: list[str] = Field([], description="the loaded models")
+    jobs: list[str] = Field([], description="ids of the jobs that it runs")
+    current: CurrentJob | None = Field(None, description="the first of them")
+    memory: WorkerMemory = WorkerMemory()
+
+
 class Holdup(BaseModel):
     """Something that waits for a mend, and when it is tried again."""
 
     model_config = _CONFIG
     what: str = Field(
-        description="generate or caption, with a model where jobs name it; `memory for …`; outbox, sources, …"
+        description="generate or caption, with a model where jobs name it; `memory for …`; workers, outbox, sources, …"
     )
     reason: str
     mend: str
@@ -104,6 +142,7 @@ class Health(BaseModel):
     left_alone: dict[str, int] = Field(description="files in the inbox that are no jobs, by reason")
     current: CurrentJob | None
     holdups: list[Holdup]
+    workers: list[WorkerRecord] = Field([], description="all of them; device to memory are of the first one")
     device: str | None = Field(description="that the last job ran on")
     device_name: str | None
     dtype: str | None
@@ -118,6 +157,22 @@ class Health(BaseModel):
     polls_because: str = Field(description="why the inbox is polled; empty where the system tells what happens in it")
     event_losses: int = Field(description="how often file events were lost, so that all was looked at again")
     versions: dict[str, str]
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return sum(len(worker.jobs) for worker in self.workers) or (self.current.batch if self.current else 0)
+
+    def worker_of(self, job_id: str) -> WorkerRecord | None:
+        """The worker that runs a job, where the document tells."""
+        return next((worker for worker in self.workers if job_id in worker.jobs), None)
+
+    def current_of(self, job_id: str) -> CurrentJob | None:
+        """The job that tells how far another one is: that itself, or the first one of its batch."""
+        if (worker := self.worker_of(job_id)) is not None:
+            return worker.current
+        current = None if self.workers else self.current  # an earlier version tells of none
+        return current if current is not None and (current.id == job_id or current.batch > 1) else None
 
     def to_json(self) -> bytes:
         """The content of the file, UTF-8."""

@@ -29,6 +29,9 @@ IMAGES: Final = {
 SOURCES: Final = "sources"
 """Sources cannot be read into the state folder, or cannot be moved to where they belong."""
 
+WORKERS: Final = "workers"
+"""No worker has a place where it could run: meanwhile jobs wait."""
+
 HTTP: Final = "http"
 """The server of `/health` and `/metrics` cannot listen where it is told to: meanwhile nobody is answered."""
 

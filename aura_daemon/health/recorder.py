@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +15,16 @@ from aura_daemon import __version__, file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
-from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, eta_s, percentile, status_of
+from aura_daemon.health.document import (
+    CurrentJob,
+    Health,
+    Holdup,
+    MemoryRecord,
+    WorkerRecord,
+    eta_s,
+    percentile,
+    status_of,
+)
 from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import JOURNAL, Holdups
 from aura_daemon.health.listener import (
@@ -28,8 +38,9 @@ from aura_daemon.health.listener import (
     PhaseChanged,
     WorkerEnded,
 )
+from aura_daemon.health.worker_records import no_worker, worker_name, worker_record
 from aura_daemon.intake.pending import PendingFiles
-from aura_daemon.jobs.lifecycle import OPEN
+from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.jobs.requests import kind_of
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.journal.journal import Journal
@@ -39,7 +50,7 @@ from aura_daemon.system.clock import SteadyClock, utc_now
 from aura_daemon.system.hardware.host_memory import machine_memory
 from aura_daemon.system.processes import process_memory
 from aura_daemon.watch.watcher import Watcher
-from aura_daemon.workers.pool import WorkerPool
+from aura_daemon.workers.pool import Slot, WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
 
 RECENT_JOBS: Final = 200
@@ -57,7 +68,6 @@ class _RunningJob:
     step: int = 0
     steps: int = 0
     first_step_s: float | None = None
-    loading: Loading | None = None
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -83,6 +93,8 @@ class HealthRecorder:
     _recent_s: deque[float] = field(init=False)
     _running: dict[str, _RunningJob] = field(init=False, default_factory=dict)
     _last_error: str | None = field(init=False, default=None)
+    _placeless_since: str = field(init=False, default="")
+    """Since when no worker has had a place, UTC, ISO 8601; empty while none is wanted or one has some."""
     _changed: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
@@ -108,17 +120,14 @@ class HealthRecorder:
             case Placed():
                 for job_id in event.job_ids:
                     if job_id in self._running:
-                        self._running[job_id].rung, self._running[job_id].loading = event.tried.rung, None
-            case Loading():
-                for running in self._running.values():
-                    running.loading = event
+                        self._running[job_id].rung = event.tried.rung
             case Progress():
                 self._record_step(event)
             case Finished():
                 self._running.pop(event.job_id, None)
             case JobDelivered():
                 self._recent_s.append(event.delivered.total_s)
-            case JobFailed() | AttemptFailed() | WorkerEnded() | Ready():
+            case JobFailed() | AttemptFailed() | WorkerEnded() | Ready() | Loading():
                 pass
             case HealthWritten() | PhaseChanged() | FileHandled():
                 return
@@ -156,8 +165,10 @@ class HealthRecorder:
 
     def document(self) -> Health:
         """The document for the present state."""
-        now, pending, slot = time.monotonic(), self.pending, self.pool.slots[0]
-        holdups = [*self.holdups.records(now), *_folder_holdups(pending.held())]
+        now, pending, slots = time.monotonic(), self.pending, self.pool.slots
+        counts, oldest = self.journal.counts(), self._oldest(now)
+        no_place = self._no_worker(counts[JobState.QUEUED])
+        holdups = [*self.holdups.records(now), *no_place, *_folder_holdups(pending.held())]
         status = status_of(
             starting=self.is_starting,
             stopping=self.is_stopping,
@@ -165,7 +176,8 @@ class HealthRecorder:
             paused=self.is_paused,
             held_up=bool(holdups),
         )
-        counts, oldest, conditions = self.journal.counts(), self._oldest(now), slot.conditions or slot.ready
+        workers = [worker_record(worker_name(slots, slot), slot, self._current_job(slot)) for slot in slots]
+        slot, first = slots[0], workers[0]
         return Health(
             schema=HEALTH_SCHEMA,
             status=status,
@@ -183,19 +195,18 @@ class HealthRecorder:
             oldest_waiting_s=round(oldest[1], 1) if oldest else None,
             conflict_copies=pending.conflicts(),
             left_alone=pending.left_alone(),
-            current=self._current_job(),
+            current=self._first_current(workers),
             holdups=holdups,
-            device=conditions.device if conditions else None,
-            device_name=conditions.device_name if conditions else None,
-            dtype=conditions.dtype if conditions else None,
-            rung=conditions.rung if conditions else None,
-            models=list(slot.models),
+            workers=workers,
+            device=first.device,
+            device_name=first.device_name,
+            dtype=first.dtype,
+            rung=first.rung,
+            models=first.models,
             model_kinds=list(slot.model_kinds),
             memory=MemoryRecord(
                 daemon_bytes=process_memory.resident_bytes(os.getpid()) or 0,
-                worker_bytes=slot.worker.resident_bytes,
-                device_used_bytes=slot.memory.device_used_bytes if slot.memory else None,
-                device_free_bytes=slot.memory.device_free_bytes if slot.memory else None,
+                **dict(first.memory),
                 machine_available_bytes=machine_memory().available_bytes,
             ),
             last_error=self._last_error,
@@ -211,7 +222,7 @@ class HealthRecorder:
         if (running := self._running.get(progress.job_id)) is not None:
             if running.first_step_s is None:
                 running.first_step_s = time.monotonic()
-            running.step, running.steps, running.loading = progress.step, progress.steps, None
+            running.step, running.steps = progress.step, progress.steps
 
     def _oldest(self, now: float) -> tuple[str, float] | None:
         """Name and waiting time in s of the file that has waited longest: in the queue, else in the inbox."""
@@ -224,18 +235,29 @@ class HealthRecorder:
         since_claim_s = max(0.0, self.clock.now() - queued.claimed_at)
         return file_names.escaped(queued.path), since_claim_s + queued.settled_s
 
-    def _current_job(self) -> CurrentJob | None:
-        """The first of the running jobs."""
-        if (running := next(iter(self._running.values()), None)) is None:
+    def _no_worker(self, queued: int) -> list[Holdup]:
+        """The hold-up of queued jobs for which no worker has a place, if there is one."""
+        found = no_worker(self.pool.slots, queued, since=self._placeless_since or utc_now())
+        self._placeless_since = found.since if found is not None else ""
+        return [found] if found is not None else []
+
+    def _first_current(self, workers: Sequence[WorkerRecord]) -> CurrentJob | None:
+        """The job of the worker that has run its jobs for longest."""
+        first = next(iter(self._running), None)
+        return next((worker.current for worker in workers if first in worker.jobs), None)
+
+    def _current_job(self, slot: Slot) -> CurrentJob | None:
+        """The first of the jobs that a worker runs."""
+        if (running := next((self._running[one] for one in slot.running if one in self._running), None)) is None:
             return None
         # The duration of the first step is unknown (loading and encoding precede it): the pace counts from its end.
         running_s = time.monotonic() - running.first_step_s if running.first_step_s is not None else 0.0
-        loading = running.loading
+        loading = slot.loading
         return CurrentJob(
             id=running.id,
             kind=running.kind,
             source=running.source,
-            batch=len(self._running),
+            batch=len(slot.running),
             rung=running.rung,
             step=running.step,
             steps=running.steps,

@@ -13,6 +13,7 @@ from typing import Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.jobs.prompts.lora_names import loras_meant
+from aura_daemon.jobs.queueing import ANSWERS_MEND
 from aura_daemon.jobs.requests import GenerateRequest, Request, is_question
 from aura_daemon.problems import cut, nearest
 
@@ -46,11 +47,6 @@ class Catalogue:
 
 
 NOTHING: Final = Catalogue()
-
-ANSWERS_MEND: Final = "set `caption.question_model` (to `blip-vqa-base`, for one) in the configuration"
-
-
-MATCHING_MEND: Final = "set `caption.matching_model` (to `blip-itm-base`, for one) in the configuration"
 
 
 def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: str) -> tuple[Problem, ...]:

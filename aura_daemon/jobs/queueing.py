@@ -26,6 +26,12 @@ QUESTIONS: Final = "questions"
 MATCHES: Final = "matches"
 """The queue of comparisons of images with texts."""
 
+ANSWERS_MEND: Final = "set `caption.question_model` (to `blip-vqa-base`, for one) in the configuration"
+"""Where no model serves the first of these queues."""
+
+MATCHING_MEND: Final = "set `caption.matching_model` (to `blip-itm-base`, for one) in the configuration"
+"""Where none serves the second."""
+
 
 def engine_kind(request: Request) -> JobKind:
     """The kind of job whose models a request needs: a benchmark needs those of what it measures."""

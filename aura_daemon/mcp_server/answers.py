@@ -87,6 +87,18 @@ class HeldUp(AnswerData):
     mend: str
 
 
+class WorkerAnswer(AnswerData):
+    """A worker, and what it does."""
+
+    name: str
+    node: str = Field(description="the machine that it runs on; empty: the daemon's, or none")
+    device: str
+    rung: str = Field(description="how its last job used the device's memory")
+    models: list[str] = Field(description="those that are loaded")
+    doing: str
+    trouble: str = Field(description="why it has no place; empty where nothing is wrong")
+
+
 class DaemonAnswer(AnswerData):
     """How the daemon is."""
 
@@ -96,7 +108,8 @@ class DaemonAnswer(AnswerData):
     outbox: str = Field(description="the folder that the names of results are below")
     models: list[str] = Field(description="what `model` may name; the first is taken where none is named")
     jobs: dict[str, int] = Field(description="how many jobs are in which state")
-    running: str = Field(description="the running job in words")
+    running: str = Field(description="the running job in words, of several the first")
+    workers: list[WorkerAnswer]
     held_up: list[HeldUp]
     recent_failures: list[str]
     problem: str = Field(description="what somebody has to do; empty where all is well")

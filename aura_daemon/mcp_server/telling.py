@@ -11,8 +11,9 @@ from aura_daemon.daemon.status import read_status, running_health
 from aura_daemon.daemon.waiting import START_IT
 from aura_daemon.errors import Problem, UserError, with_mend
 from aura_daemon.file_names import escaped
+from aura_daemon.health.worker_table import device_text, doing, is_fleet
 from aura_daemon.journal.database import FILE_NAME
-from aura_daemon.mcp_server.answers import Answer, DaemonAnswer, Ended, HeldUp, Reason, ResultList
+from aura_daemon.mcp_server.answers import Answer, DaemonAnswer, Ended, HeldUp, Reason, ResultList, WorkerAnswer
 from aura_daemon.mcp_server.calls import Call
 from aura_daemon.mcp_server.names import name_below, result_name
 from aura_daemon.mcp_server.questions import ResultsQuestion, StatusQuestion, WhyQuestion
@@ -24,6 +25,7 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
     found = read_status(settings.state_folder())
     health = found.health if found.is_running else None
     current = health.current if health is not None else None
+    workers = health.workers if health is not None else ()
     generate = settings.generate
     data = DaemonAnswer(
         is_daemon_running=found.is_running,
@@ -33,6 +35,18 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
         models=list(dict.fromkeys((generate.model, *generate.models))),
         jobs=found.job_counts or {},
         running=f"{current.source} ({current.kind}): {current.progress}" if current is not None else "",
+        workers=[
+            WorkerAnswer(
+                name=worker.name,
+                node=worker.node,
+                device=device_text(worker),
+                rung=worker.rung or "",
+                models=worker.models,
+                doing=doing(worker),
+                trouble=worker.trouble,
+            )
+            for worker in workers
+        ],
         held_up=[
             HeldUp(what=holdup.what, reason=holdup.reason, mend=holdup.mend)
             for holdup in (health.holdups if health is not None else ())
@@ -43,12 +57,24 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
     counts = ", ".join(f"{count} {state}" for state, count in data.jobs.items() if count)
     nothing = "not known" if found.journal_error else "none"
     lines = [f"daemon: {data.status or 'not running'}; jobs: {counts or nothing}"]
-    lines += [f"running: {data.running}"] if data.running else []
+    if health is not None and is_fleet(health):
+        lines += [_worker_line(worker) for worker in data.workers]
+    elif data.running:
+        lines.append(f"running: {data.running}")
     lines += [f"held up: {one.what}: {with_mend(one.reason, one.mend)}" for one in data.held_up]
     lines += [f"failed: {failure}" for failure in data.recent_failures]
     lines += [f"to do: {data.problem}"] if data.problem else []
     lines.append(f"models: {', '.join(data.models)}; inbox: {data.inbox}; outbox: {data.outbox}")
     return Answer(data=data, text="\n".join(lines))
+
+
+def _worker_line(worker: WorkerAnswer) -> str:
+    """A worker in words: `worker 2 on gpu-b (H200), sd-1.4: step 12 of 25: cat.yaml`."""
+    node = f" on {worker.node}" if worker.node else ""
+    device = f" ({worker.device})" if worker.device else ""
+    models = f", {', '.join(worker.models)}" if worker.models else ""
+    trouble = f": {worker.trouble}" if worker.trouble else ""
+    return f"worker {worker.name}{node}{device}{models}: {worker.doing}{trouble}"
 
 
 def why(call: Call, wanted: WhyQuestion) -> Answer:

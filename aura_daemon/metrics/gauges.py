@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from aura_daemon.health.document import MEMORY_FOR, Health, Status
-from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES
+from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, WORKERS
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.rungs import Rung
 
@@ -29,6 +29,7 @@ class HoldupKind(StrEnum):
     SOURCES = "sources"
     IMAGES = "images"
     FOLDER_SETTINGS = "folder_settings"
+    WORKERS = "workers"
     OTHER = "other"
 
 
@@ -36,6 +37,7 @@ _BY_NAME: Final = {
     OUTBOX: HoldupKind.OUTBOX,
     JOURNAL: HoldupKind.JOURNAL,
     SOURCES: HoldupKind.SOURCES,
+    WORKERS: HoldupKind.WORKERS,
     "folder settings": HoldupKind.FOLDER_SETTINGS,
     **dict.fromkeys(IMAGES.values(), HoldupKind.IMAGES),
 }

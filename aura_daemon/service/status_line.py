@@ -15,7 +15,7 @@ LONGEST: Final = 200
 def status_line(document: Health) -> str:
     """What the daemon does now, how much waits, and what is held up."""
     parts = [_now(document)]
-    waiting = document.queue_depth - (document.current.batch if document.current else 0)
+    waiting = document.queue_depth - document.running
     if waiting > 0:
         parts.append(f"{waiting} waiting")
     parts += [f"held up: {holdup.what} ({holdup.reason})" for holdup in document.holdups[:1]]
@@ -33,12 +33,12 @@ def _now(document: Health) -> str:
         case Status.PAUSED:
             return "paused: inbox or outbox is away"
         case Status.OK | Status.DEGRADED:
-            return _job(document.current) if document.current is not None else "idle"
+            return _job(document.current, document.running - 1) if document.current is not None else "idle"
         case _:
             assert_never(document.status)
 
 
-def _job(job: CurrentJob) -> str:
-    others = f" and {job.batch - 1} more" if job.batch > 1 else ""
+def _job(job: CurrentJob, more: int) -> str:
+    others = f" and {more} more" if more > 0 else ""
     eta = f", {job.eta_s:.0f} s to go" if job.eta_s is not None else ""
     return f"{job.kind} {job.source}{others}: {job.progress}{eta}"

@@ -12,7 +12,7 @@ from typing import Final
 
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import RunConditions
-from aura_daemon.workers.protocol import Batch, Finished, Memory, Placed, Ready, Up, Worker
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Up, Worker
 
 MEMORY_SAMPLES: Final = 24
 """Number of jobs after which the worker's memory is kept, to detect a leak: allocators need a dozen to settle."""
@@ -47,6 +47,8 @@ class Slot:
         """The last such report; it stays after the process has ended."""
         self.conditions: RunConditions | None = None
         """The conditions of the running job, or of the last one."""
+        self.loading: Loading | None = None
+        """The model that is loaded for the running job; None before and afterwards."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
         self.model_kinds: tuple[str, ...] = ()
@@ -66,6 +68,12 @@ class Slot:
     def is_idle(self) -> bool:
         """Whether the worker can take a batch."""
         return not self.running and self.worker.idle
+
+    @property
+    def seeks_place(self) -> bool:
+        """Whether the worker is wanted, and has no place yet."""
+        is_wanted = self.worker.is_running or self._placeless_since_s is not None
+        return is_wanted and not self.worker.takes_batches
 
     @property
     def batch_ids(self) -> frozenset[str]:
@@ -103,8 +111,13 @@ class Slot:
                 case Ready():
                     self.ready = self.device = message
                 case Placed():
-                    self.conditions = message.tried
+                    self.conditions, self.loading = message.tried, None
+                case Loading():
+                    self.loading = message
+                case Progress():
+                    self.loading = None
                 case Finished():
+                    self.loading = None
                     if message.models != self.models:
                         self.resident_bytes = []
                     self.resident_bytes = [*self.resident_bytes, message.memory.resident_bytes][-MEMORY_SAMPLES:]
@@ -119,7 +132,7 @@ class Slot:
         self.worker.unload()
         self._placeless_since_s = None
         self._note_process()
-        self.ready, self.conditions, self.memory, self.resident_bytes = None, None, None, []
+        self.ready, self.conditions, self.loading, self.memory, self.resident_bytes = None, None, None, None, []
         self.models = self.model_kinds = ()
 
     def _note_process(self) -> None:

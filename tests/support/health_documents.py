@@ -5,9 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
-from aura_daemon.health.document import Health, MemoryRecord, Status
+from aura_daemon.health.document import (
+    CurrentJob,
+    Health,
+    MemoryRecord,
+    Status,
+    WorkerMemory,
+    WorkerRecord,
+    WorkerState,
+)
 
 MIB = 1 << 20
+
+
+def worker(name: str, current: CurrentJob | None = None, **changes: Any) -> WorkerRecord:
+    """What the daemon would say of a worker on a node of its own; `current`: the job that it runs, and no other."""
+    fields: dict[str, Any] = {
+        "name": name,
+        "node": f"box-{name}",
+        "state": WorkerState.RUNNING if current is not None else WorkerState.IDLE,
+        "device": "cuda:0",
+        "device_name": "NVIDIA H200",
+        "dtype": "float16",
+        "rung": "resident",
+        "models": ["sd-1.4"],
+        "jobs": [current.id] if current is not None else [],
+        "current": current,
+        "memory": WorkerMemory(worker_bytes=MIB, device_used_bytes=2 * MIB, device_free_bytes=3 * MIB),
+    }
+    return WorkerRecord(**{**fields, **changes})
 
 
 def health_document(**changes: Any) -> Health:

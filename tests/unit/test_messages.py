@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -84,6 +85,8 @@ ELSEWHERE: Final = {
     "set/**": "an example of a pattern for `images`",
     "*.jpg": "an example of a pattern for `images`",
     "metadata.jsonl": "the list of a set of pictures, as Hugging Face reads it",
+    "RAY_AUTH_MODE": "a variable of Ray",
+    "ray status": "a command of Ray",
     # our own
     "key: value": "stands for any key",
     "memory for …": "the name of a hold-up in the health document",
@@ -253,11 +256,18 @@ def is_known(name: str) -> bool:
     if name.startswith("docs/"):
         return (ROOT / name).exists()
     if name.startswith("pip install "):
-        return name.removeprefix("pip install ") in (ROOT / "pyproject.toml").read_text()
+        return is_installable(name.removeprefix("pip install ").strip('"'))
     if name.startswith(("{", "\\", "<", "[", "(", "*", "_", "${", "…")):  # signs of prompts and of YAML
         return True
     key = name.partition(":")[0]
     return _NAME.fullmatch(key) is not None and key in job_keys() | config_keys() | words
+
+
+def is_installable(name: str) -> bool:
+    """Whether a package is one that the project needs, or the project itself with an extra that it has."""
+    text = (ROOT / "pyproject.toml").read_text()
+    extra = re.fullmatch(r"aura-daemon\[(\w+)\]", name)
+    return name in text if extra is None else extra[1] in tomllib.loads(text)["project"]["optional-dependencies"]
 
 
 def is_command(line: str) -> bool:

@@ -21,6 +21,7 @@ from aura_daemon.file_names import escaped
 from aura_daemon.formats.readable import bytes_text
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import CurrentJob, Health, Status
+from aura_daemon.health.worker_table import is_fleet, troubles, worker_counts, worker_table
 from aura_daemon.jobs.lifecycle import OPEN
 
 _STYLES: Final = {
@@ -31,6 +32,11 @@ _STYLES: Final = {
     Status.STOPPING: "cyan",
     Status.STOPPED: "red",
 }
+
+LABELS: Final = 9
+"""Characters that stand before what goes on."""
+
+MOST_WORKERS: Final = 8
 
 BAR_WIDTH: Final = 32
 FEWEST_RESULTS: Final = 3
@@ -63,7 +69,8 @@ def view(seen: Seen, *, width: int, height: int) -> RenderableType:
 def change_of(seen: Seen) -> tuple[Any, ...]:
     """What must differ for another line of plain output."""
     health = seen.status.health
-    current = health.current.id if health is not None and health.current is not None else ""
+    running = tuple(worker.current.id for worker in health.workers if worker.current) if health is not None else ()
+    current = (health.current.id if health is not None and health.current is not None else "", *running)
     holdups = tuple((holdup.what, holdup.reason) for holdup in health.holdups) if health is not None else ()
     state = health.status if health is not None and seen.status.is_running else None
     counts = tuple((seen.status.job_counts or {}).values())
@@ -112,16 +119,21 @@ def _head(seen: Seen, width: int) -> Table:
 
 def _going_on(seen: Seen, width: int) -> Table:
     rows = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    rows.add_column(style="dim", no_wrap=True, width=7)
+    rows.add_column(style="dim", no_wrap=True, width=LABELS - 2)
     rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     health, counts = seen.status.health, seen.status.job_counts
     if health is not None and seen.status.is_running:
-        for number, line in enumerate(_running(health.current, width)):
-            rows.add_row("" if number else "running", line)
+        if is_fleet(health):
+            label, lines = "workers", _workers(health, width - LABELS)
+        else:
+            label, lines = "running", _running(health.current, width)
+        for number, line in enumerate(lines):
+            rows.add_row("" if number else label, line)
         rows.add_row("queue", _queue(health))
-        rows.add_row("memory", _memory(health))
-        device = f"  on {health.device} ({health.device_name}), rung {health.rung}" if health.device else ""
-        rows.add_row("models", Text(models_text(health)).append(device, "dim"))
+        if not is_fleet(health):
+            rows.add_row("memory", _memory(health))
+            device = f"  on {health.device} ({health.device_name}), rung {health.rung}" if health.device else ""
+            rows.add_row("models", Text(models_text(health)).append(device, "dim"))
     elif counts is not None:
         waiting = sum(counts.get(state, 0) for state in OPEN)
         rows.add_row("queue", f"{waiting} wait for a daemon" if waiting else "empty")
@@ -132,6 +144,15 @@ def _going_on(seen: Seen, width: int) -> Table:
     if health is not None:
         rows.add_row("folders", Text(f"{health.inbox} → {health.outbox}", "dim"))
     return rows
+
+
+def _workers(health: Health, width: int) -> Iterator[RenderableType]:
+    """How many do what, then a table."""
+    yield Text(worker_counts(health))
+    head, *lines = worker_table(health, width=width, most=MOST_WORKERS)
+    yield Text(head, "dim")
+    for line in lines:
+        yield Text(line)
 
 
 def _running(current: CurrentJob | None, width: int) -> Iterator[RenderableType]:
@@ -194,6 +215,8 @@ def _notes(seen: Seen, width: int) -> Iterator[Text]:
         yield text.append(f" (again in {span(holdup.retry_in_s)})", "dim")
     if health.status is Status.PAUSED and health.last_error:
         yield Text("paused   ", "bold yellow").append(health.last_error, "not bold default")
+    for trouble in troubles(health):
+        yield Text("no place ", "bold yellow").append(trouble, "not bold default")
     for copy in health.conflict_copies[:2]:
         yield Text("conflict ", "bold yellow").append(f"{escaped(copy)}: decide which one you want", "not bold default")
     if left := sum(health.left_alone.values()):

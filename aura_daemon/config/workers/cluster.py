@@ -16,7 +16,8 @@ class ClusterSettings:
     """`local`, or `HOST:PORT` of the head."""
     count: int = 1
     """Most actors."""
-    cpus: float = 1.0
+    cpus: float | None = None
+    """None: one for a worker with a GPU, else all of a node."""
     gpus: float = 0.0
     resources: tuple[tuple[str, float], ...] = ()
     """What else the nodes offer, by name: `gpu_mem_gb`, 8."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aura_daemon.config.amounts import Number, Whole
+from aura_daemon.config.amounts import Number, NumberOrNull, Whole
 from aura_daemon.config.paths import File
 from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
 
@@ -29,7 +29,12 @@ class WorkersConfig(BaseModel):
     )
     count: Whole = Field(1, ge=1, le=1024, description="a whole number from 1: most workers at once (ray)")
     gpus: Number = Field(1, ge=0, le=16, description="a number of GPUs for each worker, a share too; 0: the CPU (ray)")
-    cpus: Number = Field(1, ge=0, le=1024, description="a number of CPUs that each worker takes of its node (ray)")
+    cpus: NumberOrNull = Field(
+        None,
+        gt=0,
+        le=1024,
+        description="a number of CPUs that each worker takes of its node, or null: 1 beside a GPU, else all (ray)",
+    )
     resources: dict[str, Number] = Field(
         {}, description="what else each worker takes, by the names that the nodes were started with (ray)"
     )
@@ -43,7 +48,7 @@ class WorkersConfig(BaseModel):
         return ClusterSettings(
             address=self.address,
             count=self.count,
-            cpus=float(self.cpus),
+            cpus=float(self.cpus) if self.cpus is not None else None,
             gpus=float(self.gpus),
             resources=tuple((name, float(amount)) for name, amount in self.resources.items()),
             token_file=str(self.token_file) if self.token_file is not None else None,

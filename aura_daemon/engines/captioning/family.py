@@ -27,8 +27,7 @@ from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import captioner_footprint
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobfile.catalogue import ANSWERS_MEND, MATCHING_MEND
-from aura_daemon.jobs.queueing import batch_key
+from aura_daemon.jobs.queueing import ANSWERS_MEND, MATCHING_MEND, batch_key
 from aura_daemon.jobs.requests import CaptionRequest, Describe, JobKind, MatchRequest, Request, is_question
 from aura_daemon.jobs.results import CANCELLED, EAGER, Failure, FailureKind
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed

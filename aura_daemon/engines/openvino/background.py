@@ -10,11 +10,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from loguru import logger
-from pydantic import TypeAdapter
 
 from aura_daemon.config.engine import Dtype
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -22,6 +22,9 @@ from aura_daemon.engines.openvino.store import ConversionStore, ConvertedPart, K
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import all_numbers, unet_numbers
 from aura_daemon.system.hardware.host_memory import host_memory
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.engines.openvino.conversion_child")
 
@@ -55,7 +58,12 @@ class ConversionOrder:
     """As `choice.machine_of` names it."""
 
 
-ORDER: Final = TypeAdapter(ConversionOrder)
+@cache
+def order_format() -> TypeAdapter[ConversionOrder]:
+    """How an order passes to the child as JSON; pydantic is not imported before, as few workers convert models."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ConversionOrder)
 
 
 class BackgroundConversion:
@@ -126,7 +134,7 @@ class BackgroundConversion:
         logger.info("model {} is being converted for OpenVINO meanwhile", self._name)
         assert self._process.stdin is not None
         with suppress(OSError), self._process.stdin as opened:
-            opened.write(ORDER.dump_json(order))
+            opened.write(order_format().dump_json(order))
 
     def _is_running(self) -> bool:
         """Whether a child runs; says once how the last one ended."""

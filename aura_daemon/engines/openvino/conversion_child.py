@@ -15,7 +15,7 @@ import psutil
 
 from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.library_logging import quiet_libraries
-from aura_daemon.engines.openvino.background import BUSY, ORDER, ConversionOrder
+from aura_daemon.engines.openvino.background import BUSY, ConversionOrder, order_format
 from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, ConvertedPart, Kind
 from aura_daemon.system.processes.child_processes import become_a_child
 
@@ -28,7 +28,7 @@ def main(parent: int) -> int:
     become_a_child(parent)
     psutil.Process().nice(LOWEST)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    order = ORDER.validate_json(sys.stdin.buffer.read())
+    order = order_format().validate_json(sys.stdin.buffer.read())
     quiet_libraries()
     store = ConversionStore(order.store)
     with store.locked() as is_ours:

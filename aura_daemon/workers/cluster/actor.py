@@ -69,11 +69,13 @@ _Reports: TypeAlias = "queue.SimpleQueue[Up | _Over]"
 class EngineActor:
     """Runs one batch at a time, in one thread, for as long as the actor lives."""
 
-    def __init__(self, settings: EngineSettings, runner: str, log_level: str) -> None:
-        """`runner`: `MODULE:FUNCTION` that makes the runner of the settings."""
+    def __init__(self, settings: EngineSettings, runner: str, threads: int | None, log_level: str) -> None:
+        """`runner`: `MODULE:FUNCTION` that makes a runner of the settings. `threads`: None: as many as torch likes."""
         log_to_stderr(log_level, "text")
         set_environment()
-        os.environ.pop("OMP_NUM_THREADS", None)  # Ray's: one for each of `num_cpus`, which counts for placement alone
+        os.environ.pop("OMP_NUM_THREADS", None)  # Ray's choice: one where nobody asked for CPUs
+        if threads is not None:
+            os.environ["OMP_NUM_THREADS"] = str(threads)
         self._reports: _Reports = queue.SimpleQueue()
         """Of the last batch that has begun, whose engines may still be at it when the daemon sends the next one."""
         self._batches: queue.SimpleQueue[tuple[Batch, _Reports]] = queue.SimpleQueue()

@@ -172,8 +172,9 @@ class _Slot:
             return True
         if self._actor is None:
             cluster = self._connect.cluster
+            cpus = cluster.cpus or self._usual_cpus()
             options = {
-                "num_cpus": cluster.cpus,
+                "num_cpus": cpus,
                 "num_gpus": cluster.gpus,
                 "resources": dict(cluster.resources) or None,
                 # Ray brings a dead actor back, or what it has said already would be lost; the daemon counts attempts.
@@ -182,7 +183,8 @@ class _Slot:
                 "max_concurrency": CALLS,
             }
             actor = self._ray.remote(EngineActor).options(**options)
-            self._actor = actor.remote(self._connect.engine, self._runner, self._connect.log_level)
+            threads = int(cpus) if cluster.gpus == 0 else None
+            self._actor = actor.remote(self._connect.engine, self._runner, threads, self._connect.log_level)
         arriving = self._actor.arrival.remote()
         said_s = time.monotonic()
         while not self._ray.wait([arriving], timeout=LOOK_S)[0]:
@@ -190,7 +192,7 @@ class _Slot:
                 return False
             if time.monotonic() - said_s >= SAY_S:
                 said_s = time.monotonic()
-                asked = {"CPU": self._connect.cluster.cpus, "GPU": self._connect.cluster.gpus}
+                asked = {"CPU": self._connect.cluster.cpus or 1.0, "GPU": self._connect.cluster.gpus}
                 asked |= dict(self._connect.cluster.resources)
                 nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
                 self._say(attempt, Waiting(why=shortage(asked, nodes)))
@@ -201,6 +203,13 @@ class _Slot:
         self._say(attempt, Settled(node=arrival.node, pid=arrival.pid))
         self._say(attempt, arrival.ready)
         return True
+
+    def _usual_cpus(self) -> float:
+        """One beside a GPU; else all of the smallest node, so that every node can have a worker."""
+        if self._connect.cluster.gpus > 0:
+            return 1.0
+        offered = [node["Resources"].get("CPU", 0.0) for node in self._ray.nodes() if node["Alive"]]
+        return float(min((cpus for cpus in offered if cpus >= 1), default=1.0))
 
     def _run(self, attempt: int, batch: Batch) -> None:
         """Passes on what the actor says about a batch; gives it up when it has been silent for too long."""

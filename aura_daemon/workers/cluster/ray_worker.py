@@ -126,6 +126,7 @@ class RayWorker:
         if not self.idle:
             raise RuntimeError("a worker is unloaded only when it is idle")
         self.stop(0.0)
+        self.trouble = ""
 
     def stop(self, timeout_s: float) -> None:
         """Ends the actor; a running batch is forgotten."""

@@ -372,7 +372,8 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     def flat(mapping: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in mapping.items():
-            found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+            is_section = isinstance(value, dict) and value != {}
+            found.update(flat(value, f"{prefix}{key}.") if is_section else {prefix + key: value})
         return found
 
     written = flat(yaml.safe_load(SHIPPED.read_text(encoding="utf-8")))

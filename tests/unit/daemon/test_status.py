@@ -9,8 +9,9 @@ import pytest
 
 from aura_daemon.cli.status import status
 from aura_daemon.daemon.status import DaemonStatus, models_text, read_status
-from aura_daemon.health.document import CurrentJob, Holdup
+from aura_daemon.health.document import CurrentJob, Holdup, WorkerState
 from aura_daemon.jobs.results import FailureKind
+from tests.support.health_documents import worker
 from tests.support.house import House, fail
 from tests.unit.health.test_heartbeat import document
 
@@ -127,6 +128,29 @@ def test_status_prints_how_the_inbox_is_watched_and_what_is_held_up(
     printed = capsys.readouterr().out
     assert "watching   by looking again and again: nfs4\n" in printed
     assert "held up    folder settings: 2 waiting, held up by _defaults.yaml. Mend it.\n" in printed
+
+
+def test_status_prints_several_workers_as_a_table_and_one_as_before(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = house.root / "aura.yaml"
+    config.write_text(f"inbox: {house.inbox}\noutbox: {house.outbox}\nstate: {house.state}\n")
+    current = CurrentJob(id="1", kind="generate", source="a.yaml", step=3, steps=8, eta_s=None, loading=None)
+    fleet = [worker("1", current), worker("2", node="", state=WorkerState.WAITING, trouble="no node has a GPU")]
+    with house.daemon(drain=False) as daemon:
+        idle = daemon.health.document().model_copy(update={"device": "cpu", "device_name": "x", "dtype": "float32"})
+    printed = []
+    for workers in (fleet, idle.workers):
+        page = idle.model_copy(update={"current": current, "workers": workers})
+        (house.state / "health.json").write_bytes(page.to_json())
+        assert status(config, as_json=False) == 0
+        printed.append(capsys.readouterr().out)
+    several, one = printed
+    assert "workers    2: 1 running, 1 waiting\n  worker  node   device  rung      model   job\n" in several
+    assert "  1       box-1  H200    resident  sd-1.4  3/8 a.yaml\n" in several
+    assert "no place   2: no node has a GPU\n" in several
+    assert "running    a.yaml (generate): step 3 of 8\ndevice     cpu (x), float32, rung None\nmodels     none" in one
+    assert "workers" not in one
 
 
 def test_the_last_error_names_the_file_before_and_after_a_restart(house: House) -> None:

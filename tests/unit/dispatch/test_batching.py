@@ -11,6 +11,7 @@ from aura_daemon.dispatch.batching import (
     HANDED_BYTES,
     MOST,
     PAYS,
+    SHORT_STEP_S,
     is_full,
     most_together,
 )
@@ -59,6 +60,37 @@ def test_a_cpu_draws_one_at_a_time_and_what_is_configured_counts() -> None:
     assert (
         most_together(JobKind.GENERATE, configured=8, on_gpu=True, measured=[row(1, 1.0), row(4, 4.0)], device="a GPU")
         == 8
+    )
+
+
+@pytest.mark.parametrize(
+    ("measured", "size", "most"),
+    [
+        ([row(1, SHORT_STEP_S)], (None, None), MOST),
+        ([row(1, SHORT_STEP_S + 0.01)], (None, None), 1),
+        ([row(1, 0.0)], (None, None), 1),
+        ([row(4, 0.01)], (None, None), 1),
+        ([row(1, 0.01, device="another CPU")], (None, None), 1),
+        ([row(1, 0.01), row(4, 0.05)], (None, None), 2),
+        ([row(1, 0.01), row(4, 0.02)], (None, None), MOST),
+        ([row(1, 0.01), row(1, 9.0, width=2048)], (512, 512), MOST),
+        ([row(1, 0.01), row(1, 9.0, width=2048)], (2048, 512), 1),
+        ([row(1, 0.01), row(1, 9.0, width=2048)], (None, None), 1),
+        ([row(1, 0.01)], (512, 576), 1),
+    ],
+)
+def test_a_cpu_draws_together_what_it_drew_alone_in_short_steps(
+    measured: list[Measured], size: tuple[int | None, int | None], most: int
+) -> None:
+    width, height = size
+    assert most == most_together(
+        JobKind.GENERATE,
+        configured=None,
+        on_gpu=False,
+        measured=measured,
+        device="a GPU",
+        width=width,
+        height=height,
     )
 
 

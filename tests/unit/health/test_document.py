@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.health.document import Health, Status, eta_s, percentile, status_of
+from aura_daemon.health.document import CurrentJob, Health, Status, eta_s, percentile, status_of
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import route
+from tests.support.health_documents import health_document, worker
+
+JOB = CurrentJob(id="j", kind="generate", source="cat.txt", batch=2, step=3, steps=8, eta_s=None, loading=None)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,19 @@ def test_the_health_document_begins_with_its_schema_and_is_never_a_job() -> None
     content = health.to_json()
     assert content.startswith(b'{\n  "schema": "aura-daemon/health/1"')
     assert isinstance(route("health.json", content, frozenset(Accept)), Leave)
+
+
+def test_of_several_workers_the_one_that_runs_a_job_tells_how_far_it_is() -> None:
+    other = JOB.model_copy(update={"id": "k", "step": 5})
+    page = health_document(current=JOB, workers=[worker("1", JOB, jobs=["j", "j2"]), worker("2", other), worker("3")])
+    assert page.running == 3
+    assert [page.current_of(name) for name in ("j", "j2", "k", "l")] == [JOB, JOB, other, None]
+    assert [getattr(page.worker_of(name), "name", None) for name in ("j2", "k", "l")] == ["1", "2", None]
+
+
+def test_a_document_of_an_earlier_version_tells_of_its_running_job_all_the_same() -> None:
+    page = health_document(current=JOB)
+    assert (page.running, page.current_of("j"), page.current_of("another of its batch")) == (2, JOB, JOB)
+    alone = health_document(current=JOB.model_copy(update={"batch": 1}))
+    assert (alone.running, alone.current_of("another")) == (1, None)
+    assert (health_document().running, health_document().current_of("j")) == (0, None)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+from aura_daemon.health.document import CurrentJob, WorkerState
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.journal.journal import FILE_NAME
+from aura_daemon.system.clock import utc_now
 from tests.support.agents import Ask, asking, config_of
+from tests.support.health_documents import health_document, worker
 from tests.support.house import House, fail
 
 
@@ -71,3 +74,20 @@ def test_results_are_listed_the_latest_first_and_found_by_what_is_known_of_them(
     assert len(ask("results", limit=1).data["results"]) == 1
     assert ask("results", until="2001-01-01T00:00:00Z").data["results"] == []
     assert "from 1 to 100" in ask("results", limit=101).text
+
+
+def test_status_tells_of_each_worker_where_there_are_several(house: House, ask: Ask) -> None:
+    house.drain()
+    drawing = CurrentJob(id="1", kind="generate", source="a.yaml", step=3, steps=8, eta_s=None, loading=None)
+    workers = [
+        worker("1", drawing),
+        worker("2", state=WorkerState.WAITING, node="", device_name=None, models=[], trouble="no node has a GPU"),
+    ]
+    page = health_document(heartbeat=utc_now(), current=drawing, workers=workers)
+    (house.state / "health.json").write_bytes(page.to_json())
+    reply = ask("status")
+    assert "worker 1 on box-1 (H200), sd-1.4: a.yaml: step 3 of 8\n" in reply.text
+    assert "worker 2: waits for a place: no node has a GPU\n" in reply.text
+    assert [one["doing"] for one in reply.data["workers"]] == ["a.yaml: step 3 of 8", "waits for a place"]
+    (house.state / "health.json").write_bytes(page.model_copy(update={"workers": [worker("", node="")]}).to_json())
+    assert "running: a.yaml (generate): step 3 of 8\n" in ask("status").text

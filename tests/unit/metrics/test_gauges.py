@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aura_daemon.health.document import Holdup
-from aura_daemon.health.holdups import HTTP, IMAGES, JOURNAL, OUTBOX, SOURCES, memory_for
+from aura_daemon.health.holdups import HTTP, IMAGES, JOURNAL, OUTBOX, SOURCES, WORKERS, memory_for
 from aura_daemon.metrics.gauges import PREFIX, HoldupKind, gauges_of, holdup_kind
 from tests.support.health_documents import MIB, health_document
 
@@ -55,6 +55,7 @@ def test_of_status_and_rung_one_is_1_and_the_others_are_0() -> None:
         (SOURCES, HoldupKind.SOURCES),
         *((images, HoldupKind.IMAGES) for images in IMAGES.values()),
         ("folder settings", HoldupKind.FOLDER_SETTINGS),
+        (WORKERS, HoldupKind.WORKERS),
         (HTTP, HoldupKind.OTHER),
     ],
 )

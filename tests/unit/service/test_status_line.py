@@ -7,6 +7,7 @@ import pytest
 from aura_daemon.health.document import CurrentJob, Holdup, Status
 from aura_daemon.service.status_line import LONGEST, status_line
 from tests.support.health_document import health_document
+from tests.support.health_documents import worker
 
 JOB = CurrentJob(id="j", kind="generate", source="cat.txt", step=3, steps=8, eta_s=None, loading=None)
 HELD = Holdup(what="caption", reason="no network", mend="", retry_in_s=30.0)
@@ -27,6 +28,10 @@ def test_the_ends_of_its_life_are_one_word(status: Status) -> None:
         (
             {"current": JOB.model_copy(update={"eta_s": 12.4, "batch": 3}), "queue_depth": 3},
             "generate cat.txt and 2 more: step 3 of 8, 12 s to go",
+        ),
+        (
+            {"current": JOB, "queue_depth": 5, "workers": [worker("1", JOB), worker("2", JOB), worker("3")]},
+            "generate cat.txt and 1 more: step 3 of 8; 3 waiting",
         ),
         ({"current": JOB.model_copy(update={"steps": 0}), "queue_depth": 1}, "generate cat.txt: starting"),
         ({"current": JOB.model_copy(update={"loading": "sd-1.4"})}, "generate cat.txt: loading sd-1.4"),

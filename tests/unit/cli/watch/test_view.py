@@ -13,9 +13,10 @@ from rich.console import Console
 from aura_daemon.cli.watch.view import Seen, change_of, line_of, span, view
 from aura_daemon.daemon.history import Ending, HistoryEntry
 from aura_daemon.daemon.status import DaemonStatus
-from aura_daemon.health.document import CurrentJob, Health, Holdup, Status
+from aura_daemon.health.document import CurrentJob, Health, Holdup, Status, WorkerState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
+from tests.support.health_documents import worker
 from tests.unit.health.test_heartbeat import document
 
 NOW = datetime(2026, 5, 31, 18, 0, tzinfo=UTC)
@@ -170,3 +171,34 @@ def test_a_step_is_no_change_and_the_next_job_is_one() -> None:
 )
 def test_spans_have_two_units_at_most(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+WAITS = "a worker waits for 1 GPU: no node of 2 has enough GPU"
+FLEET = (
+    worker("1", DRAWING, node="gpu-box-1"),
+    worker("2", DRAWING.model_copy(update={"id": "2", "source": "dogs.csv"}), node="raycluster-gpu-group-worker-x7k2p"),
+    *(worker(str(number), state=WorkerState.WAITING, node="", trouble=WAITS) for number in range(3, 13)),
+)
+
+
+def test_several_workers_are_a_table_and_what_keeps_some_from_a_place_is_told() -> None:
+    lines = plain(seen(health(current=DRAWING, workers=list(FLEET))), height=30)
+    assert lines[2] == "workers  12: 2 running, 10 waiting"
+    assert lines[3].split() == ["worker", "node", "device", "rung", "model", "job"]
+    assert lines[4].split()[:6] == ["1", "gpu-box-1", "H200", "resident", "sd-1.4", "12/25"]
+    assert lines[12].strip() == "and 4 more"
+    assert f"no place 3, 4, 5, 6, 7, 8, 9, 10, 11, 12: {WAITS}" in " ".join(lines).replace("  ", " ")
+    assert not any(line.startswith(("running", "models", "memory")) for line in lines)
+
+
+@pytest.mark.parametrize("width", [20, 44, 80, 200])
+def test_the_table_of_workers_is_no_wider_than_the_terminal(width: int) -> None:
+    lines = plain(seen(health(current=DRAWING, workers=list(FLEET))), width=width, height=40)
+    assert max(map(len, lines)) <= width
+
+
+def test_another_job_of_any_worker_is_a_change() -> None:
+    one, other = FLEET[:2]
+    then = other.model_copy(update={"current": DRAWING.model_copy(update={"id": "3"})})
+    looks = [seen(health(current=DRAWING, workers=[one, second])) for second in (other, then)]
+    assert change_of(looks[0]) != change_of(looks[1])

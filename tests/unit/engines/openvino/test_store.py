@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.engines.model_files.find import ModelFiles
-from aura_daemon.engines.openvino.background import CHILD, ORDER, BackgroundConversion, ConversionOrder
+from aura_daemon.engines.openvino.background import CHILD, BackgroundConversion, ConversionOrder, order_format
 from aura_daemon.engines.openvino.choice import machine_of
 from aura_daemon.engines.openvino.store import UNUSED_S, ConversionStore, ConvertedModel, Kind, cache_folder
 from aura_daemon.engines.placement.devices import Placement
@@ -105,7 +105,7 @@ def test_the_cache_is_where_the_service_manager_or_xdg_has_it(
 
 
 def order(store: ConversionStore, files: ModelFiles, placement: Placement) -> bytes:
-    return ORDER.dump_json(
+    return order_format().dump_json(
         ConversionOrder(
             store=store.folder,
             files=files,
