@@ -93,7 +93,7 @@ class EngineActor:
             if isinstance(found, BaseException):
                 raise found
             self._ready = found
-        import ray  # the daemon has this module and no Ray
+        import ray  # the daemon imports this module, and not Ray
 
         return Arrival(
             ready=self._ready,
