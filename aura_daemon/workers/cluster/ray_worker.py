@@ -115,8 +115,8 @@ class RayWorker:
                 self._record(message)
         allowed_s = self._silence.exceeded_s() if not self.idle and self.takes_batches else None
         if allowed_s is not None:
-            self._end()
             message_text = f"the worker on {self.node} showed no sign of life for {allowed_s:g} s and was ended"
+            self._end()
             self._fail(Failure(kind=FailureKind.DEADLINE, message=message_text, mend=RESTARTED))
         reports, self._reports = self._reports, []
         return reports
