@@ -16,7 +16,7 @@ from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE
 
 from tests.support.house import House
 from tests.support.programs import Program
-from tests.support.ray_nodes import QUIET, STORE_BYTES, end, family
+from tests.support.ray_nodes import STORE_BYTES, end, family
 
 PORT: Final = 6401
 IDLE_S: Final = 6
@@ -66,7 +66,6 @@ def scaled(folder: Path) -> dict[str, float]:
     config.write_text(json.dumps(CONFIG))
     variables = {
         **os.environ,
-        **QUIET,
         "RAY_AUTH_MODE": "disabled",
         "RAY_enable_autoscaler_v2": "1",
         "RAY_CLOUD_INSTANCE_ID": HEAD,

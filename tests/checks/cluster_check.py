@@ -43,7 +43,7 @@ def main() -> int:
         return 0
     if not ray_clusters.is_alone():
         arguments = ["-m", "tests.checks.cluster_check", *sys.argv[1:]]
-        return subprocess.run(ray_clusters.python(*arguments), check=False).returncode
+        return subprocess.run(ray_clusters.python(*arguments, **ray_clusters.NODES), check=False).returncode
     from tests.support.script_runner import WITNESS
 
     complaints: list[str] = []

@@ -6,7 +6,6 @@ Only in a network of its own, see `tests.support.ray_clusters`: Ray is imported 
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -34,8 +33,6 @@ HEALTH: Final = {
 """So that a node that has gone is noticed after seconds; on the head."""
 
 REDIS: Final = "127.0.0.1:6399"
-
-QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "error", "RAY_worker_niceness": "0"}
 
 
 class Nodes:
@@ -101,9 +98,7 @@ def nodes(folder: Path, count: int, *, redis: bool = False) -> Iterator[Nodes]:
     """A cluster of so many nodes with a place each; its token lies in the folder."""
     assert is_alone(), "Ray would listen on every address"
     token = folder / "token"
-    token.write_text(secrets.token_hex(32), encoding="utf-8")
-    token.chmod(0o600)
-    os.environ |= {**QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token.read_text(encoding="utf-8")}
+    token.write_text(os.environ["RAY_AUTH_TOKEN"], encoding="utf-8")
     with _redis(folder) if redis else _nothing():
         made = Nodes(str(token))
         try:

@@ -5,6 +5,7 @@ Errors are told apart by the names of their classes: this module does not import
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -31,6 +32,12 @@ NODE_DEATHS: Final = ("node has died", "node is dead", "node was terminated", "p
 
 OUT_OF_MEMORY: Final = ("running low on memory", "memory usage threshold")
 """In the text of such errors: Ray's own guard of memory has ended the actor."""
+
+
+_UNAVAILABLE: Final = re.compile(
+    r"^The actor \w+ is unavailable: (The actor is temporarily unavailable: )?|\.? The task may or may not have been.*"
+)
+"""What stands around the words of such an error."""
 
 
 def connection_fault(error: BaseException, cluster: ClusterSettings) -> tuple[str, str]:
@@ -69,7 +76,8 @@ def end_of_actor(error: BaseException, *, has_started: bool = True, node_is_gone
     if not has_started or "ModuleNotFoundError" in first:
         message = f"the worker could not start on its node: {first}"
         return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=BROKEN_INSTALLATION)
-    return Failure(kind=FailureKind.CRASHED, message=f"the worker on the cluster ended: {first}", mend=RESTARTED)
+    what = "the worker's process was killed, or ended by itself" if is_of_actor else "the worker on the cluster failed"
+    return Failure(kind=FailureKind.CRASHED, message=f"{what}: {first}", mend=RESTARTED)
 
 
 def shortage(asked: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> str:
@@ -90,4 +98,4 @@ def _first_line(error: BaseException) -> str:
     first, *rest = str(error).strip().split("\n")
     if rest and rest[0].startswith("\t"):
         first = next((line for line in rest if not line.startswith("\t")), first)
-    return first or type(error).__name__
+    return _UNAVAILABLE.sub("", first) or type(error).__name__

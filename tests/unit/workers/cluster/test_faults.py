@@ -8,7 +8,10 @@ from aura_daemon.jobs.results import FailureKind
 from aura_daemon.workers.cluster.faults import end_of_actor, is_silent_about_node, shortage
 
 DIED = "The actor died unexpectedly before finishing this task.\n\tclass_name: EngineActor\n\tip: 10.0.0.7\n"
-UNAVAILABLE = "The actor 3f is unavailable: The actor is temporarily unavailable. The task may or may not have been run"
+UNAVAILABLE = (
+    "The actor 3f is unavailable: The actor is temporarily unavailable: RpcError: Socket closed rpc_code: 14. The task "
+    "may or may not have been executed on the actor."
+)
 
 
 def _error(name: str, text: str, *bases: type[Exception]) -> Exception:
@@ -24,13 +27,17 @@ LOST = type(_error("ObjectLostError", ""))
     [
         (_error("ActorDiedError", f"{DIED}its node has died."), FailureKind.INTERRUPTED, "its node has died."),
         (_error("ActorDiedError", f"{DIED}its worker process has died."), FailureKind.CRASHED, "its worker process"),
-        (_error("ActorUnavailableError", UNAVAILABLE), FailureKind.CRASHED, "temporarily unavailable"),
+        (
+            _error("ActorUnavailableError", UNAVAILABLE),
+            FailureKind.CRASHED,
+            "by itself: RpcError: Socket closed rpc_code: 14",
+        ),
         (_error("LocalRayletDiedError", "the local raylet"), FailureKind.INTERRUPTED, "node is gone"),
         (_error("OutOfMemoryError", "low"), FailureKind.OUT_OF_MEMORY, "ran out of memory"),
         (_error("ActorDiedError", f"{DIED}The node was Running low on memory"), FailureKind.OUT_OF_MEMORY, "ran out"),
         (_error("OwnerDiedError", "x", LOST), FailureKind.INTERRUPTED, "node is gone"),
         (_error("RayTaskError", "ModuleNotFoundError: torch"), FailureKind.MODEL_UNAVAILABLE, "could not start"),
-        (_error("RayTaskError(ValueError)", "its node has died, says the engine"), FailureKind.CRASHED, "ended"),
+        (_error("RayTaskError(ValueError)", "its node has died, says the engine"), FailureKind.CRASHED, "failed"),
     ],
 )
 def test_it_is_known_whose_fault_an_end_is(error: Exception, kind: FailureKind, words: str) -> None:

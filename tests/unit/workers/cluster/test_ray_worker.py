@@ -43,8 +43,8 @@ else:
     @pytest.mark.parametrize(
         ("script", "kind", "words"),
         [
-            ("exit", FailureKind.CRASHED, "the worker on the cluster ended"),
-            ("kill", FailureKind.CRASHED, "the worker on the cluster ended"),
+            ("exit", FailureKind.CRASHED, "was killed, or ended by itself"),
+            ("kill", FailureKind.CRASHED, "was killed, or ended by itself"),
             ("raise", FailureKind.CRASHED, "raised on request"),
         ],
     )
