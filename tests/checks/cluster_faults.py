@@ -18,6 +18,12 @@ from tests.support.ray_nodes import family, freeze, raylet, wake
 LONG: Final = "steps 60 0.2"
 """A job that is still at it when its node is given up."""
 
+NEARLY: Final = "steps 10 0.2"
+"""A job that ends soon after its node is woken: too late."""
+
+BEYOND: Final = "steps 45 0.2"
+"""A job that ends after its node was given up, and before its raylet is woken."""
+
 HELD_S: Final = 4.0
 """Seconds that a frozen node stays so after it was given up."""
 
@@ -85,7 +91,6 @@ def _raylet_killed(trial: Trial) -> None:
 
 def _node_added(trial: Trial) -> None:
     trial.until(trial.said, "a worker waits for a place", 60.0)
-    trial.happens()
     node = trial.nodes.add()
     trial.until(lambda: trial.nodes.actors(node), "the new node has a worker", 60.0)
     before = len(trial.witnessed("begun"))
@@ -93,6 +98,8 @@ def _node_added(trial: Trial) -> None:
 
 
 def _hangs(trial: Trial) -> None:
+    trial.until(Path(trial.fault.first.split()[1]).exists, "it hangs")
+    trial.happens()
     trial.until(trial.said, "it is told", 60.0)
 
 
@@ -115,7 +122,10 @@ def _gcs_restarted(trial: Trial) -> None:
 
 
 def _head_lost(trial: Trial) -> None:
+    """Its jobs go on, until a worker has to be found."""
     trial.nodes.lose_gcs(seconds=8.0)
+    trial.happens()
+    trial.nodes.actors()[0].kill()
     trial.until(trial.said, "it is told", 90.0)
     for node in list(trial.nodes.nodes):
         trial.nodes.forget(node)
@@ -148,9 +158,7 @@ def everyday(folder: Path) -> list[Fault]:
     gone = r"node (is gone|has not been heard of)"
     return [
         Fault(name="nothing happens", act=_nothing, says=""),
-        Fault(
-            name="a worker is killed (-9)", act=_worker_killed, says="process was killed, or ended by itself", counts=1
-        ),
+        Fault(name="a worker is killed (-9)", act=_worker_killed, says="process was killed", counts=1),
         Fault(name="the driver child is killed (-9)", act=_driver_killed, says="the driver of the Ray cluster was"),
         Fault(name="the daemon is killed (-9), and started again", act=_daemon_killed, says="was interrupted"),
         Fault(
@@ -189,8 +197,8 @@ def everyday(folder: Path) -> list[Fault]:
         ),
         Fault(name="a node is removed gracefully", act=_removed, says=gone),
         Fault(name="a node is killed", act=_node_killed, says=gone),
-        Fault(name=f"a node is frozen, woken {HELD_S:g} s after it was given up", act=_frozen, says=gone, first=LONG),
-        Fault(name="a raylet alone is frozen, then woken", act=_raylet_frozen, says=gone, first=LONG),
+        Fault(name=f"a node is frozen, woken {HELD_S:g} s after it was given up", act=_frozen, says=gone, first=NEARLY),
+        Fault(name="a raylet alone is frozen, then woken", act=_raylet_frozen, says=gone, first=BEYOND),
         Fault(name="a raylet alone is killed: an orphan", act=_raylet_killed, says=gone, first=LONG),
     ]
 
@@ -214,4 +222,6 @@ WITHOUT_REDIS: Final = Fault(
     says="the driver of the Ray cluster",
     workers=2,
     jobs=40,
+    script="steps 15 0.1",
+    counts=1,
 )
