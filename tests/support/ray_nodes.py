@@ -39,8 +39,7 @@ class Nodes:
     """A head that runs nothing, and nodes with a place or more each."""
 
     def __init__(self, token: str) -> None:
-        head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-        self.cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": HEALTH})
+        self.cluster = _head()
         self.token = token
         self.nodes: list[Any] = []
 
@@ -79,6 +78,13 @@ class Nodes:
         time.sleep(seconds)
         head.start_gcs_server()
 
+    def renew(self) -> None:
+        """Ends everything; a new head on the same port, and as many nodes."""
+        port, count = int(self.address.rpartition(":")[2]), len(self.nodes)
+        self.close()
+        self.cluster, self.nodes = _head(gcs_server_port=port), []
+        self.fill(count)
+
     def actors(self, node: Any | None = None) -> list[psutil.Process]:
         """The processes of the workers, on all nodes or on one."""
         raylets = [raylet(one) for one in ([node] if node is not None else self.nodes)]
@@ -91,6 +97,12 @@ class Nodes:
         with suppress(Exception):
             self.cluster.shutdown()
         end(left)
+
+
+def _head(**arguments: Any) -> Cluster:
+    """A cluster that is no more than a head, which runs nothing."""
+    head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False, **arguments}
+    return Cluster(initialize_head=True, head_node_args={**head, "_system_config": HEALTH})
 
 
 @contextmanager

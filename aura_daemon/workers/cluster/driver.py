@@ -143,7 +143,7 @@ class Driver:
                 self._backoff.succeeded()
                 logger.info("the Ray cluster is found: {} nodes, Ray {}", nodes, version)
             case Refused(why=why, mend=mend):
-                self._unanswered_since_s = None
+                self._unanswered_since_s, self.is_connected = None, False
                 self.trouble = f"{why}: {mend}"
 
     def _note_end(self, child: Child) -> None:

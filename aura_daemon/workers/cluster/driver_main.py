@@ -28,7 +28,14 @@ from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.child_main import log_to_stderr
 from aura_daemon.workers.cluster.actor import Arrival, Beat, EngineActor
-from aura_daemon.workers.cluster.faults import connection_fault, end_of_actor, is_silent_about_node, shortage
+from aura_daemon.workers.cluster.faults import (
+    HEAD_LOST,
+    connection_fault,
+    end_of_actor,
+    is_of_another_head,
+    is_silent_about_node,
+    shortage,
+)
 from aura_daemon.workers.cluster.messages import (
     ActorEnded,
     Connect,
@@ -171,6 +178,7 @@ class _Slot:
         if self._arrival is not None:
             return True
         if self._actor is None:
+            self._ray.nodes()  # raises at once where the head is another one, and an actor would be waited for
             cluster = self._connect.cluster
             cpus = cluster.cpus or self._usual_cpus()
             options = {
@@ -233,6 +241,9 @@ class _Slot:
     def _ended(self, attempt: int, error: Exception) -> None:
         """Says why an actor has ended, once its node was asked where Ray leaves that open."""
         arrival = self._arrival
+        if is_of_another_head(error):  # nothing that this process does reaches the new one
+            self._say_up(Refused(why=HEAD_LOST[0], mend=HEAD_LOST[1]))
+            os._exit(1)
         if arrival is None or not is_silent_about_node(error):
             self._fail(attempt, end_of_actor(error, has_started=arrival is not None))
             return

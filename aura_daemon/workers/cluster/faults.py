@@ -20,6 +20,12 @@ NO_CONNECTION: Final = (
     "`workers.token_file` that of the cluster? Ray does not tell which"
 )
 
+HEAD_LOST: Final = (
+    "the head of the Ray cluster was started anew, and knows nothing of its nodes any more",
+    "start Ray anew on every node; a head that keeps its memory in Redis (RAY_REDIS_ADDRESS) needs nothing",
+)
+"""What happened, and the mend."""
+
 NODE_ERRORS: Final = frozenset({"NodeDiedError", "LocalRayletDiedError"})
 LOST_RESULTS: Final = "ObjectLostError"
 """A result lay in the memory of a node that has gone. Errors of several kinds inherit from this one."""
@@ -53,6 +59,11 @@ def connection_fault(error: BaseException, cluster: ClusterSettings) -> tuple[st
             "install the cluster's here, or ours there",
         )
     return f"no connection to the Ray cluster at {cluster.address}: {first}", NO_CONNECTION
+
+
+def is_of_another_head(error: BaseException) -> bool:
+    """Whether the head was started anew without its memory, and knows neither this program nor any node."""
+    return "WrongClusterID" in str(error)
 
 
 def is_silent_about_node(error: BaseException) -> bool:
