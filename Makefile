@@ -25,7 +25,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench bench-compare bench-peers demo run once test torture ladder-check gpu-check service-check recipes-check dataset-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check clean help
+.PHONY: bench bench-compare bench-peers demo run once test torture ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ service-check: $(INSTALLED_DEV) ## the service under a systemd that is booted fo
 
 dataset-check: $(INSTALLED_DEV) ## 1,000 drawings captioned by one job file, then again with kill -9 at ten instants: minutes
 	$(BIN)/python -m tests.checks.dataset_check $(DATASET_ARGS)
+
+cluster-check: $(INSTALLED_DEV) ## workers on Ray clusters of several nodes, under faults and at speed: root, Ray, redis-server, minutes
+	$(BIN)/python -m tests.checks.cluster_check $(CLUSTER_ARGS)
 
 recipes-check: $(INSTALLED_DEV) ## docs/recipes.md as written, with the tools that are installed: minutes, the container as root
 	$(BIN)/pytest tests/behaviour/test_recipes.py tests/checks/test_recipe_tools.py tests/checks/test_container.py -v $(PYTEST_ARGS)

@@ -13,6 +13,18 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+TOKEN = "5eec" * 16
+"""Of clusters that nobody else can reach."""
+
+NODES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
+    "RAY_worker_niceness": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": TOKEN,
+}
+"""The environment of a program that starts nodes; Ray reads it when it is imported."""
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -38,6 +50,6 @@ def is_alone() -> bool:
     return os.environ.get("AURA_TEST_ALONE") == "1"
 
 
-def python(*arguments: str) -> list[str]:
+def python(*arguments: str, **environment: str) -> list[str]:
     """This Python in a network of its own."""
-    return alone(sys.executable, *arguments, AURA_TEST_ALONE="1", PYTHONPATH=str(ROOT))
+    return alone(sys.executable, *arguments, AURA_TEST_ALONE="1", PYTHONPATH=str(ROOT), **environment)

@@ -1,6 +1,8 @@
 """A runner that needs no torch: prompts are scripts.
 
-Those of `tests.support.worker_contract`, and `placed …`, `log`, `exit`, `raise`, `kill`, `segfault`.
+Those of `tests.support.worker_contract`, and `placed …`, `log`, `exit`, `raise`, `kill`, `segfault`. Those
+of a cluster may be followed by a word, so that no two jobs are alike: `steps N SECONDS` makes so many steps of so many
+seconds, `full` has no memory on the first rung of a GPU, `stuck FILE` hangs where there is no such file, and makes it.
 """
 
 from __future__ import annotations
@@ -10,18 +12,26 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import CANCELLED, Outcome
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.protocol import Batch, Memory, Ready
 from aura_daemon.workers.runner import BatchReporter
+from tests.support.outcomes import make
 from tests.support.worker_contract import outcome_of
+
+WITNESS: Final = "AURA_TEST_WITNESS"
+"""A variable that names a file: whoever draws `steps` writes a line there before the first step and after the last."""
+
+FULL: Final = Failure(kind=FailureKind.OUT_OF_MEMORY, message="not enough memory: 9.0 GiB needed, 8.0 GiB to be had")
 
 TRIED = RunConditions(
     device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
@@ -39,7 +49,24 @@ class ScriptRunner:
 
     def run(self, batch: Batch, reporter: BatchReporter) -> None:
         for task in batch.tasks:
-            reporter.finish(task.job_id, self._outcome(task, reporter))
+            script = task.request.prompt if isinstance(task.request, GenerateRequest) else ""
+            match script.split():
+                case ["full", *_]:
+                    rung = batch.start.rung or Rung.RESIDENT
+                    tried = replace(TRIED, device="cuda:0", rung=rung)
+                    outcome = FULL if rung is Rung.RESIDENT else make(task)
+                    reporter.finish(task.job_id, outcome, tried=tried)
+                case ["steps", steps, step_s, *_]:
+                    outcome = _drawn(task, script, reporter, int(steps), float(step_s))
+                    reporter.finish(task.job_id, outcome, tried=TRIED)
+                case ["stuck", file, *_]:
+                    reporter.placed([task.job_id], TRIED)
+                    if not Path(file).exists():
+                        Path(file).touch()
+                        time.sleep(600)
+                    reporter.finish(task.job_id, make(task), tried=TRIED)
+                case _:
+                    reporter.finish(task.job_id, self._outcome(task, reporter))
 
     def _outcome(self, task: Task, reporter: BatchReporter) -> Outcome:
         request, job_id = task.request, task.job_id
@@ -77,6 +104,24 @@ class ScriptRunner:
 
     def models(self) -> tuple[tuple[str, str], ...]:
         return (("generate", "light"),)
+
+
+def _drawn(task: Task, script: str, reporter: BatchReporter, steps: int, step_s: float) -> Outcome:
+    reporter.placed([task.job_id], TRIED)
+    _witness("begun", script)
+    for step in range(1, steps + 1):
+        time.sleep(step_s)
+        if reporter.is_cancelled(task.job_id):
+            return CANCELLED
+        reporter.stepped(task.job_id, step, steps)
+    _witness("ended", script)
+    return make(task)
+
+
+def _witness(what: str, script: str) -> None:
+    if (file := os.environ.get(WITNESS)) is not None:
+        with Path(file).open("a", encoding="utf-8") as book:
+            book.write(f"{what} {os.getpid()} {script}\n")
 
 
 def start(settings: EngineSettings) -> ScriptRunner:

@@ -17,8 +17,9 @@ from loguru import logger
 
 from aura_daemon.backoff import Backoff
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.config.workers.cluster import ClusterSettings
+from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.workers.cluster.faults import NO_CONNECTION
 from aura_daemon.workers.cluster.messages import (
     ActorEnded,
     Begin,
@@ -37,11 +38,11 @@ from aura_daemon.workers.protocol import Batch, Cancel, Up
 
 COMMAND: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.cluster.driver_main")
 
-RUNNER: Final = "aura_daemon.workers.engine_start:engine_runner"
-"""What an actor runs its jobs with."""
-
 FIRST_WAIT_S: Final = 5.0
 LONGEST_WAIT_S: Final = 60.0
+
+ANSWERS_S: Final = 8.0
+"""In which a cluster answers; with a wrong token Ray tries for 20 s and more before it says anything."""
 
 Heard: TypeAlias = tuple[int | None, Up | Settled | Waiting | ActorEnded]
 """For which attempt, None: for any; and what."""
@@ -59,14 +60,13 @@ class Driver:
         cluster: ClusterSettings,
         engine: EngineSettings,
         *,
-        runner: str = RUNNER,
         log_level: str = "INFO",
         log_format: str = "text",
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connect = Connect(cluster=cluster, engine=engine, runner=runner, log_level=log_level)
+        self._connect = Connect(cluster=cluster, engine=engine, log_level=log_level)
         self._options = ("--log-level", log_level, "--log-format", log_format)
         self._environment = dict(environment or {})
         self._command = tuple(command)
@@ -75,6 +75,10 @@ class Driver:
         self._attempts = count(1)
         self._child: Child | None = None
         self._heard: defaultdict[int, list[Heard]] = defaultdict(list)
+        self._is_far = cluster.address != LOCAL
+        self._address = cluster.address
+        self._unanswered_since_s: float | None = None
+        """Since when the cluster has owed an answer; None: it has given one, or it was told that it has not."""
         self._slots: set[int] = set()
         """Those that have asked for something of this child."""
         self.trouble = ""
@@ -103,6 +107,8 @@ class Driver:
                 self._record(message)
             if self._child.ended:
                 self._note_end(self._child)
+            else:
+                self._note_silence()
         return self._heard.pop(slot, [])
 
     def stop(self, timeout_s: float) -> None:
@@ -124,6 +130,7 @@ class Driver:
                 self.trouble = f"the driver of the Ray cluster could not be started: {error}"
                 raise DriverAway(self.trouble) from None
             self._child.send([self._connect])
+            self._unanswered_since_s = self._clock() if self._is_far else None
         return self._child
 
     def _record(self, message: FromDriver) -> None:
@@ -131,16 +138,19 @@ class Driver:
             case FromSlot(slot=slot, attempt=attempt, message=said):
                 self._heard[slot].append((attempt, said))
             case Connected(nodes=nodes, version=version):
+                self._unanswered_since_s = None
                 self.trouble, self.is_connected = "", True
                 self._backoff.succeeded()
                 logger.info("the Ray cluster is found: {} nodes, Ray {}", nodes, version)
             case Refused(why=why, mend=mend):
+                self._unanswered_since_s, self.is_connected = None, False
                 self.trouble = f"{why}: {mend}"
 
     def _note_end(self, child: Child) -> None:
         """Has every slot fail what it runs."""
         ending = child.ending()
         self._drop_child()
+        self._unanswered_since_s = None
         self._backoff.failed(self._clock())
         if self.is_connected or not self.trouble:
             self.trouble = f"the driver of the Ray cluster {ending}: its head may have gone"
@@ -150,6 +160,14 @@ class Driver:
         for slot in self._slots:
             self._heard[slot].append((None, ActorEnded(failure=failure)))
         self._slots.clear()
+
+    def _note_silence(self) -> None:
+        """Says once that the cluster owes an answer."""
+        since_s = self._unanswered_since_s
+        if since_s is not None and self._clock() - since_s >= ANSWERS_S:
+            self._unanswered_since_s = None
+            self.trouble = f"the Ray cluster at {self._address} does not answer: {NO_CONNECTION}"
+            logger.warning("{}", self.trouble)
 
     def _drop_child(self) -> None:
         if self._child is not None:

@@ -24,10 +24,18 @@ from loguru import logger
 from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.child_main import log_to_stderr
 from aura_daemon.workers.cluster.actor import Arrival, Beat, EngineActor
-from aura_daemon.workers.cluster.faults import connection_fault, end_of_actor, shortage
+from aura_daemon.workers.cluster.faults import (
+    HEAD_LOST,
+    connection_fault,
+    end_of_actor,
+    is_of_another_head,
+    is_silent_about_node,
+    shortage,
+)
 from aura_daemon.workers.cluster.messages import (
     ActorEnded,
     Connect,
@@ -50,6 +58,9 @@ ENVIRONMENT: Final = {
 }
 """Must be set before Ray is imported; variables that the user has set stay. The last one is for our own cluster."""
 
+RUNNER: Final = "aura_daemon.workers.engine_start:engine_runner"
+"""`MODULE:FUNCTION` that makes a `Runner` of the engine's settings, on the actor's node."""
+
 CALLS: Final = 4
 """An actor takes a cancel while a batch runs."""
 
@@ -62,8 +73,8 @@ NICE: Final = (
 )
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """Serves the slots until the daemon closes the socket."""
+def main(arguments: list[str], *, runner: str = RUNNER) -> NoReturn:
+    """Serves the slots until the daemon closes the socket. `runner`: what the actors run their jobs with."""
     parser = argparse.ArgumentParser(prog="aura_daemon.workers.cluster.driver_main")
     parser.add_argument("descriptor", type=int)
     parser.add_argument("parent", type=int)
@@ -72,10 +83,10 @@ def main(arguments: list[str]) -> NoReturn:
     given = parser.parse_args(arguments)
     become_a_child(given.parent)
     log_to_stderr(given.log_level, given.log_format)
-    serve(socket.socket(fileno=given.descriptor))
+    serve(socket.socket(fileno=given.descriptor), runner)
 
 
-def serve(channel: socket.socket) -> NoReturn:
+def serve(channel: socket.socket, runner: str) -> NoReturn:
     """Connects to the cluster and serves the slots; this process ends when the daemon closes the socket."""
     channel.set_inheritable(False)
     receiver, lock = MessageReceiver(channel), threading.Lock()
@@ -100,7 +111,7 @@ def serve(channel: socket.socket) -> NoReturn:
     while waiting or (waiting := receiver.wait()):
         message = cast(ToSlot, waiting.pop(0))
         if message.slot not in slots:
-            slots[message.slot] = _Slot(ray, message.slot, connect, say)
+            slots[message.slot] = _Slot(ray, message.slot, connect, runner, say)
         slots[message.slot].take(message)
     with suppress(Exception):
         ray.shutdown()
@@ -128,14 +139,15 @@ def connected(cluster: ClusterSettings) -> Any:
 class _Slot:
     """One actor, its batches, and the thread that waits for what they say."""
 
-    def __init__(self, ray: Any, number: int, connect: Connect, say: Callable[[FromDriver], None]) -> None:
+    def __init__(self, ray: Any, number: int, connect: Connect, runner: str, say: Callable[[FromDriver], None]) -> None:
         self._ray = ray
         self._number = number
         self._connect = connect
+        self._runner = runner
         self._say_up = say
         self._messages: queue.SimpleQueue[ToSlot] = queue.SimpleQueue()
         self._actor: Any = None
-        self._has_arrived = False
+        self._arrival: Arrival | None = None
         self._attempt: int | None = None
         """The last that was asked for; None once that was ended."""
         threading.Thread(target=self._serve, name=f"slot {number}", daemon=True).start()
@@ -159,13 +171,14 @@ class _Slot:
                 if self._arrive(asked.attempt) and isinstance(asked.message, Batch):
                     self._run(asked.attempt, asked.message)
             except Exception as error:  # noqa: BLE001 - of Ray or of the actor: what happened stands in the text
-                self._fail(asked.attempt, end_of_actor(error))
+                self._ended(asked.attempt, error)
 
     def _arrive(self, attempt: int) -> bool:
         """Waits until the actor is there; False where it is not wanted any more."""
-        if self._has_arrived:
+        if self._arrival is not None:
             return True
         if self._actor is None:
+            self._ray.nodes()  # raises at once where the head is another one, and an actor would be waited for
             cluster = self._connect.cluster
             cpus = cluster.cpus or self._usual_cpus()
             options = {
@@ -179,7 +192,7 @@ class _Slot:
             }
             actor = self._ray.remote(EngineActor).options(**options)
             threads = int(cpus) if cluster.gpus == 0 else None
-            self._actor = actor.remote(self._connect.engine, self._connect.runner, threads, self._connect.log_level)
+            self._actor = actor.remote(self._connect.engine, self._runner, threads, self._connect.log_level)
         arriving = self._actor.arrival.remote()
         said_s = time.monotonic()
         while not self._ray.wait([arriving], timeout=LOOK_S)[0]:
@@ -192,7 +205,7 @@ class _Slot:
                 nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
                 self._say(attempt, Waiting(why=shortage(asked, nodes)))
         arrival: Arrival = self._ray.get(arriving)
-        self._has_arrived = True
+        self._arrival = arrival
         if arrival.niceness > 0:
             logger.warning(NICE, arrival.node, arrival.niceness)
         self._say(attempt, Settled(node=arrival.node, pid=arrival.pid))
@@ -225,12 +238,40 @@ class _Slot:
                 self._fail(attempt, Failure(kind=FailureKind.INTERRUPTED, message=message, mend=mend))
                 return
 
+    def _ended(self, attempt: int, error: Exception) -> None:
+        """Says why an actor has ended, once its node was asked where Ray leaves that open."""
+        arrival = self._arrival
+        if is_of_another_head(error):  # nothing that this process does reaches the new one
+            self._say_up(Refused(why=HEAD_LOST[0], mend=HEAD_LOST[1]))
+            os._exit(1)
+        if arrival is None or not is_silent_about_node(error):
+            self._fail(attempt, end_of_actor(error, has_started=arrival is not None))
+            return
+        self._end_actor()
+        try:
+            now = self._oom_kills(arrival.node_id)
+        except Exception:  # noqa: BLE001 - whatever it is, that node runs nothing any more
+            self._fail(attempt, end_of_actor(error, node_is_gone=True))
+            return
+        was_oom_killed = now is not None and arrival.oom_kills is not None and now > arrival.oom_kills
+        self._say(attempt, ActorEnded(failure=end_of_actor(error), was_oom_killed=was_oom_killed))
+
+    def _oom_kills(self, node_id: str) -> int | None:
+        """Has a node count, which shows that it still runs what it is asked to; raises what Ray raises."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+        options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
+        asked = self._ray.remote(oom_kills).options(**options).remote()
+        found: int | None = self._ray.get(asked, timeout=self._connect.cluster.beat_lost_s)
+        return found
+
     def _fail(self, attempt: int, failure: Failure) -> None:
         self._end_actor()
         self._say(attempt, ActorEnded(failure=failure))
 
     def _end_actor(self) -> None:
-        actor, self._actor, self._has_arrived = self._actor, None, False
+        actor, self._actor, self._arrival = self._actor, None, None
         if actor is not None:
             with suppress(Exception):  # it is gone already
                 self._ray.kill(actor, no_restart=True)

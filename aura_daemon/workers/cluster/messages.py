@@ -22,8 +22,6 @@ class Connect:
 
     cluster: ClusterSettings
     engine: EngineSettings
-    runner: str
-    """`MODULE:FUNCTION`, which makes a `Runner` of the engine's settings, on the actor's node."""
     log_level: str
 
 
@@ -68,6 +66,8 @@ class ActorEnded:
     """The actor is gone, with what it ran."""
 
     failure: Failure
+    was_oom_killed: bool = False
+    """Whether the kernel of its node took it, as memory ran out there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

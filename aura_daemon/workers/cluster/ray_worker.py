@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, assert_never
 
 from loguru import logger
 
+from aura_daemon.backoff import Backoff
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.attempts import kind_when_killed
 from aura_daemon.system import logs
-from aura_daemon.workers.cluster.driver import Driver, DriverAway
+from aura_daemon.workers.cluster.driver import FIRST_WAIT_S, LONGEST_WAIT_S, Driver, DriverAway
 from aura_daemon.workers.cluster.messages import ActorEnded, Begin, End, Settled, Waiting
 from aura_daemon.workers.local.worker_death import RESTARTED
 from aura_daemon.workers.protocol import Batch, Cancel, Finished, Loading, LogLine, Placed, Progress, Ready, Up
@@ -41,6 +44,9 @@ class RayWorker:
         self._batch = RunningBatch()
         self._reports: list[Up] = []
         self._is_wanted = False
+        self._clock = clock
+        self._backoff = Backoff(first_s=FIRST_WAIT_S, most_s=LONGEST_WAIT_S)
+        """Of actors that end before they can run anything."""
         self._resident_bytes: int | None = None
         self.node = ""
         self.trouble = ""
@@ -83,8 +89,8 @@ class RayWorker:
             self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=str(error), mend=AWAY))
 
     def prestart(self) -> None:
-        """Asks for the actor, where there is none."""
-        if self._is_wanted:
+        """Asks for the actor, where there is none; after a while where it cannot start."""
+        if self._is_wanted or (self._backoff.until_s is not None and not self._backoff.is_due(self._clock())):
             return
         self._attempt = self._driver.new_attempt()
         try:
@@ -109,8 +115,8 @@ class RayWorker:
                 self._record(message)
         allowed_s = self._silence.exceeded_s() if not self.idle and self.takes_batches else None
         if allowed_s is not None:
-            self._end()
             message_text = f"the worker on {self.node} showed no sign of life for {allowed_s:g} s and was ended"
+            self._end()
             self._fail(Failure(kind=FailureKind.DEADLINE, message=message_text, mend=RESTARTED))
         reports, self._reports = self._reports, []
         return reports
@@ -132,6 +138,7 @@ class RayWorker:
         match message:
             case Settled(node=node):
                 self.node, self.trouble = node, ""
+                self._backoff.succeeded()
                 self._silence.begin()
                 return
             case Waiting(why=why):
@@ -139,10 +146,8 @@ class RayWorker:
                     logger.warning("worker {}: {}", self._slot + 1, why)
                 self.trouble = why
                 return
-            case ActorEnded(failure=failure):
-                self.node, self.trouble, self._is_wanted = "", failure.message, False
-                self._attempt = self._driver.new_attempt()
-                self._fail(failure)
+            case ActorEnded():
+                self._record_end(message)
                 return
             case LogLine(level=level, message=text):
                 logs.relay(level, text, prefix=f"{logs.WORKER}{self.node} ")
@@ -160,6 +165,21 @@ class RayWorker:
         self._silence.heard()
         self._batch.record(message)
         self._reports.append(message)
+        if self.idle and isinstance(message, Finished) and _ends_its_actor(message):
+            self._end()
+
+    def _record_end(self, ended: ActorEnded) -> None:
+        failure = ended.failure
+        if ended.was_oom_killed and self._batch.placed:
+            message = f"the kernel's out-of-memory killer took the worker on {self.node}"
+            failure = replace(failure, kind=kind_when_killed(self._batch.placed), message=message)
+        if failure.message != self._driver.trouble:  # said already, for all of its workers
+            logger.warning("worker {}: {}", self._slot, failure.told)
+            if not self.takes_batches:
+                self._backoff.failed(self._clock())
+        self.node, self.trouble, self._is_wanted = "", failure.message, False
+        self._attempt = self._driver.new_attempt()
+        self._fail(failure)
 
     def _end(self) -> None:
         if self._is_wanted:
@@ -169,3 +189,8 @@ class RayWorker:
 
     def _fail(self, failure: Failure) -> None:
         self._reports += self._batch.fail(failure)
+
+
+def _ends_its_actor(message: Finished) -> bool:
+    """Whether the actor ends itself after this report: the next batch would be taken down with it."""
+    return isinstance(message.outcome, Failure) and message.outcome.kind is FailureKind.CRASHED

@@ -224,6 +224,7 @@ def test_the_file_for_ray_up_is_valid_by_rays_schema() -> None:
     for line in starts:
         assert "RAY_AUTH_MODE=token" in line
         assert "RAY_worker_niceness=0" in line
+    assert "RAY_enable_autoscaler_v2=0" in starts[0], "or the last worker is never started"
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")

@@ -12,7 +12,7 @@ from aura_daemon.config.workers.cluster import ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.workers.cluster.driver import Driver
 from aura_daemon.workers.cluster.ray_worker import RayWorker
-from tests.support import ray_clusters
+from tests.support import light_driver, ray_clusters
 from tests.support.worker_contract import WorkerContract, batch_of, finished
 
 if not ray_clusters.is_alone():
@@ -27,7 +27,7 @@ else:
 
     @pytest.fixture(scope="module")
     def driver() -> Iterator[Driver]:
-        made = Driver(ClusterSettings(), EngineSettings(), runner="tests.support.script_runner:start")
+        made = Driver(ClusterSettings(), EngineSettings(), command=light_driver.COMMAND)
         yield made
         made.stop(5.0)
 
@@ -43,8 +43,8 @@ else:
     @pytest.mark.parametrize(
         ("script", "kind", "words"),
         [
-            ("exit", FailureKind.CRASHED, "the worker on the cluster ended"),
-            ("kill", FailureKind.CRASHED, "the worker on the cluster ended"),
+            ("exit", FailureKind.CRASHED, "was killed, or ended by itself"),
+            ("kill", FailureKind.CRASHED, "was killed, or ended by itself"),
             ("raise", FailureKind.CRASHED, "raised on request"),
         ],
     )
