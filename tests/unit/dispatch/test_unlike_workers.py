@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -12,6 +15,7 @@ from aura_daemon.daemon.loop import Daemon
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from tests.support.house import House, fail, make
@@ -155,14 +159,26 @@ def test_two_workers_of_one_model_share_its_ladder(house: House) -> None:
     assert " on a processor" not in house.sidecar("failed/a.yaml.json")["reason"]
 
 
-def test_attempts_of_earlier_versions_count_on_every_device(house: House) -> None:
+@pytest.mark.parametrize(("forgets", "rung"), [(False, None), (True, Rung.TILED_DECODE)])
+def test_of_attempts_in_the_journal_those_of_earlier_versions_count_on_every_device(
+    house: House, forgets: bool, rung: Rung | None
+) -> None:
     drop(house, "a")
-    with house.daemon(lambda task: (daemon.stop(), FULL(task))[1], drain=False, poll_interval=POLL_S) as daemon:
+    small = card(lambda task: (daemon.stop(), FULL(task))[1], SMALL)
+    with house.daemon(small, drain=False) as daemon:
         daemon.run()
-    with house.daemon(card(make, LARGE), drain=True) as daemon:
-        (job,) = daemon.journal.heads()
-        assert [one.device_name for one in job.tried] == ["scripted"]
+    with closing(sqlite3.connect(house.state / FILE_NAME)) as database:
+        ((text,),) = database.execute("SELECT tried FROM jobs").fetchall()
+        (attempt,) = json.loads(text)
+        assert attempt["device_name"] == SMALL
+        if forgets:  # as it was before there was such a field
+            del attempt["device_name"]
+            database.execute("UPDATE jobs SET tried = ?", (json.dumps([attempt]),))
+            database.commit()
+    pool = [card(make, LARGE), card(never, LARGE)]
+    with house.daemon(pool, drain=True) as daemon:
         assert daemon.run().done == 1
+    assert [batch.start.rung for batch in pool[0].batches] == [rung]
 
 
 # -- who waits for whom ----------------------------------------------------------------------------------------------
