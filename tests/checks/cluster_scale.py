@@ -58,6 +58,7 @@ class Load:
             "AURA_WORKERS__ADDRESS": nodes.address,
             "AURA_WORKERS__COUNT": str(workers),
             "AURA_WORKERS__GPUS": "0",
+            "AURA_WORKERS__CPUS": "1",
             "AURA_WORKERS__TOKEN_FILE": nodes.token,
             "AURA_BATCH": "1",
             "AURA_LOG_LEVEL": "WARNING",

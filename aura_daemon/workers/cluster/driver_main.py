@@ -147,6 +147,8 @@ class _Slot:
         self._say_up = say
         self._messages: queue.SimpleQueue[ToSlot] = queue.SimpleQueue()
         self._actor: Any = None
+        self._cpus = 0.0
+        """Of its node, which the actor takes."""
         self._arrival: Arrival | None = None
         self._attempt: int | None = None
         """The last that was asked for; None once that was ended."""
@@ -180,7 +182,7 @@ class _Slot:
         if self._actor is None:
             self._ray.nodes()  # raises at once where the head is another one, and an actor would be waited for
             cluster = self._connect.cluster
-            cpus = cluster.cpus or self._usual_cpus()
+            cpus = self._cpus = cluster.cpus or self._usual_cpus()
             options = {
                 "num_cpus": cpus,
                 "num_gpus": cluster.gpus,
@@ -200,7 +202,7 @@ class _Slot:
                 return False
             if time.monotonic() - said_s >= SAY_S:
                 said_s = time.monotonic()
-                asked = {"CPU": self._connect.cluster.cpus or 1.0, "GPU": self._connect.cluster.gpus}
+                asked = {"CPU": self._cpus, "GPU": self._connect.cluster.gpus}
                 asked |= dict(self._connect.cluster.resources)
                 nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
                 self._say(attempt, Waiting(why=shortage(asked, nodes)))
