@@ -101,7 +101,10 @@ def service(
         str | None, typer.Option("--run-as", metavar="ACCOUNT", help="With --system; default: the outbox's owner.")
     ] = None,
     network: Annotated[
-        bool | None, typer.Option("--network/--no-network", help="Default: if a model must come from a hub.")
+        bool | None,
+        typer.Option(
+            "--network/--no-network", help="Default: if a model must come from a hub, or workers are on a cluster."
+        ),
     ] = None,
     gpu: Annotated[bool | None, typer.Option("--gpu/--cpu", help="Default: if there is one.")] = None,
     models: Annotated[

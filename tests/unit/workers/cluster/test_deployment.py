@@ -193,6 +193,12 @@ def test_the_daemon_fits_its_cluster() -> None:
     assert "--num-cpus=0" in containers["ray"]["command"]
 
 
+def test_kubernetes_sets_no_variables_that_look_like_keys() -> None:
+    """A service `aura-redis` has every pod get AURA_REDIS_PORT, and the daemon refuses keys that it does not know."""
+    links = {name: pod["spec"].get("enableServiceLinks") for name, pod in pods().items() if name != "aura-redis"}
+    assert links == {"head": False, "gpu": False, "aura-daemon": False}
+
+
 def test_all_run_one_image_and_the_pinned_ray() -> None:
     images = {
         container["image"]
