@@ -22,6 +22,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: bench bench-compare bench-peers demo run once test torture ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check clean help
 
 help:

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from aura_daemon.bench.children import commands as children
 from aura_daemon.bench.children.commands import PROMPT, CeilingSettings, PlainSettings
-from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR, TINY_DECODER, cache_folder
+from aura_daemon.bench.children.random_names import CAPTIONER, CHECKED_GENERATOR, GENERATOR, TINY_DECODER, cache_folder
 from aura_daemon.bench.children.served import EngineAnswer, EngineFailed, EngineProcess
 from aura_daemon.bench.figures import ORIGIN, Figures, NotMeasured
 from aura_daemon.bench.floor import Counted
@@ -51,27 +51,28 @@ class Asked:
     repeats: int
 
 
-def write_random_models(settings: EngineSettings) -> EngineSettings:
+def write_random_models(settings: EngineSettings, *, checks: bool = True) -> EngineSettings:
     """The same settings with models of real size, which are written where they are not there yet.
 
-    At turbo there is no LoRA: fused, it takes no time.
+    At turbo there is no LoRA: fused, it takes no time. `checks`: with a safety checker, as published.
     """
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(children.random_models(str(folder)), stderr=subprocess.PIPE)
     if done.returncode != 0:
         raise AuraError(f"the models with random weights could not be written to {folder}: {_last_line(done.stderr)}")
+    name = CHECKED_GENERATOR if checks else GENERATOR
     turbo = TurboSettings(lora=NONE, decoder=str(folder / TINY_DECODER))
     return replace(
         settings,
-        generate=replace(settings.generate, model=str(folder / GENERATOR), revision=None, turbo=turbo),
+        generate=replace(settings.generate, model=str(folder / name), revision=None, turbo=turbo),
         caption=replace(settings.caption, model=str(folder / CAPTIONER), revision=None),
     )
 
 
 def random_models_are_there(folder: Path) -> bool:
     """Whether all are written."""
-    return all((folder / name).is_dir() for name in (GENERATOR, CAPTIONER, TINY_DECODER))
+    return all((folder / name).is_dir() for name in (CHECKED_GENERATOR, CAPTIONER, TINY_DECODER))
 
 
 def count(settings: EngineSettings, asked: Asked) -> Counted:

@@ -64,6 +64,9 @@ class TimedWorker:
         import psutil  # large, and not needed by who imports this module
 
         waited = False
+        while self._worker.pid is not None and not self._worker.idle:  # it starts a conversion after the last result
+            wait_until_readable(self._worker.waitables(), 0.5)
+            self._worker.poll()
         while self._worker.pid is not None:
             with suppress(psutil.Error):
                 children = psutil.Process(self._worker.pid).children()

@@ -71,7 +71,7 @@ def load(config: Path | None) -> LoadedConfig:
         resolved[key] = section.model_copy(update={"model": _model_from(start, section.model)})
     resolved["generate"] = _with_folders(resolved["generate"], base, variables)
     resolved["caption"] = _with_further_models(resolved["caption"], base, variables)
-    for key, name in (("http", "token_file"), ("metrics", "textfile")):
+    for key, name in (("http", "token_file"), ("metrics", "textfile"), ("workers", "token_file")):
         section = getattr(settings, key)
         if (path := getattr(section, name)) is not None:
             start = Path.cwd() if f"{PREFIX}{key}__{name}".upper() in variables else base

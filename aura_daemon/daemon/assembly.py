@@ -20,8 +20,10 @@ from aura_daemon.daemon.loop import Daemon
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.dispatch.ended_parts import EndedParts
+from aura_daemon.dispatch.job_choice import JobChoice
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.task_builder import TaskBuilder
+from aura_daemon.dispatch.worker_faults import WorkerFaults
 from aura_daemon.errors import UserError
 from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import Holdups
@@ -145,6 +147,7 @@ def assemble_daemon(
             listeners=listeners,
             expect_work=prestarter.expect_work,
         )
+        faults = WorkerFaults(pool, holdups, patience_s=settings.deadline)
         outcomes = OutcomeHandler(
             settings=settings,
             journal=journal,
@@ -156,6 +159,7 @@ def assemble_daemon(
             source_ended=receiver.job_ended,
             input_images=intake.input_images,
             ended_parts=EndedParts(journal=journal, kept_parts=kept_parts),
+            device_names=faults.device_names,
             gpu_may_spill=is_wsl2(),
         )
         dispatcher = Dispatcher(
@@ -169,6 +173,8 @@ def assemble_daemon(
             holdups=holdups,
             health=health,
             listeners=listeners,
+            faults=faults,
+            choice=JobChoice(settings=settings, journal=journal, holdups=holdups, pool=pool, faults=faults),
         )
         command_handler = CommandHandler(journal, intake.claims, disposal, dispatcher, receiver, health)
         yield Daemon(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loguru import logger
@@ -16,11 +16,12 @@ from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.batching import CAPTION_BATCHES, is_full, most_together
 from aura_daemon.dispatch.ended_job import EndedJob, model_of
+from aura_daemon.dispatch.job_choice import JobChoice
 from aura_daemon.dispatch.leak_detection import grows
-from aura_daemon.dispatch.next_job import QueueHead, chosen
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
 from aura_daemon.dispatch.task_builder import PartLost, TaskBuilder
+from aura_daemon.dispatch.worker_faults import WorkerFaults
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, Holdups
 from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerEnded, notify
@@ -28,7 +29,7 @@ from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.queueing import batch_key, engine_kind
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
-from aura_daemon.jobs.results import CANCELLED, Failure
+from aura_daemon.jobs.results import CANCELLED, Failure, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -38,7 +39,7 @@ from aura_daemon.ladder.prediction import Measured
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.workers.pool import RunningJob, Slot, WorkerPool
-from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress
+from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress, Ready
 
 MAX_TRIES: Final = 16
 """Jobs that may fail before they start in one turn of the loop."""
@@ -58,8 +59,8 @@ class Dispatcher:
     holdups: Holdups
     health: HealthRecorder
     listeners: Sequence[Listener]
-    _overtaken: int = field(init=False, default=0)
-    """Number of jobs in a row that ran before an older one because their model was loaded."""
+    faults: WorkerFaults
+    choice: JobChoice
 
     def has_work(self) -> bool:
         """Whether a job runs, or could run now."""
@@ -69,7 +70,7 @@ class Dispatcher:
             return False
         now = time.monotonic()
         hopeful = [slot for slot in self.pool.slots if slot.may_run_soon(now, self.settings.deadline)]
-        return any(self._next_job(now, slot) is not None for slot in hopeful)
+        return any(not self.faults.is_left_out(slot, now) for slot in hopeful) and self.choice.has_any(now)
 
     def recover(self) -> None:
         """Continues with jobs that a crash, a stop or a fault interrupted: no job is lost, none is delivered twice."""
@@ -84,7 +85,12 @@ class Dispatcher:
                 self.journal.finish(job, now=time.time(), total_s=total_s)
                 logger.info("{} was interrupted, but delivered before", job.id)
             elif job.state is JobState.RUNNING and job.begun is not None and job.begun.was_killed(now):
-                ended = EndedJob(job=job, source=self.journal.source(job.source_id), tried=job.begun.tried)
+                ended = EndedJob(
+                    job=job,
+                    source=self.journal.source(job.source_id),
+                    tried=job.begun.tried,
+                    device_name=job.begun.device_name,
+                )
                 self.outcomes.conclude(ended, killed_with_the_daemon(job.begun.tried))
             else:
                 self.journal.give_back(job, count_attempt=False)
@@ -106,7 +112,10 @@ class Dispatcher:
 
     def _ask_for_places(self) -> None:
         """Has as many workers look for a place as there are jobs for them, and gives places back that nobody needs."""
-        placeless = [slot for slot in self.pool.slots if not slot.worker.takes_batches]
+        now = time.monotonic()
+        placeless = [
+            slot for slot in self.pool.slots if not slot.worker.takes_batches and not self.faults.is_left_out(slot, now)
+        ]
         if not placeless:
             return
         jobs = self.journal.counts()[JobState.QUEUED]
@@ -122,7 +131,10 @@ class Dispatcher:
         for slot in self.pool.slots:
             for message in slot.poll():
                 notify(self.listeners, message)
+                self.choice.record(slot, message)
                 match message:
+                    case Ready():
+                        self.faults.look(slot, message)
                     case Placed():
                         self._record_placement(slot, message)
                     case Progress() if message.preview and message.job_id in slot.running:
@@ -133,7 +145,11 @@ class Dispatcher:
                         pass
             if slot.has_died:
                 notify(self.listeners, WorkerEnded(why=WorkerEnd.DIED))
-            if slot.is_idle and slot.worker.is_running and grows(slot.resident_bytes):
+            if not slot.is_idle or not slot.worker.is_running:
+                continue
+            if self.faults.is_left_out(slot, time.monotonic()):
+                self._unload(slot, WorkerEnd.DIED)  # a new process finds out whether its device works again
+            elif grows(slot.resident_bytes):
                 logger.warning("the worker's memory grows from job to job: it is started anew")
                 self._unload(slot, WorkerEnd.GROWN)
 
@@ -185,22 +201,22 @@ class Dispatcher:
     def _is_free(self, slot: Slot) -> bool:
         """Whether a worker takes a batch. A worker with an undelivered result gets none; the others go on."""
         of_others = {job_id for other in self.pool.slots if other is not slot for job_id in other.batch_ids}
-        is_free = slot.is_idle and slot.worker.takes_batches
+        is_free = slot.is_idle and slot.worker.takes_batches and not self.faults.is_left_out(slot, time.monotonic())
         return is_free and not self.outcomes.refused_ids - of_others
 
     def _fill(self, slot: Slot) -> bool:
         """Gives a free worker the next batch; True where that job could not start and another may be tried."""
-        first = self._next_job(time.monotonic(), slot, takes_it=True)
+        first = self.choice.taken(time.monotonic(), slot, self._is_free)
         if first is None:
             return False
-        start = next_start(first.tried, engine_kind(first.runs))
+        start = next_start(first.tried, engine_kind(first.runs), slot.attempts_on)
         if start is None:  # the job failed on the last rung, and the journal could not record that
             start = next_start((), engine_kind(first.runs))
             assert start is not None
         measured = tuple(self.journal.measured(model_of(first, self.settings)))
         together = self._batch_limit(first, slot, start, measured)
         reads_ahead = first.kind == JobKind.CAPTION and start.most is None and len(self.pool.slots) == 1  # else: shared
-        batch = self._batch_of(first, together * CAPTION_BATCHES if reads_ahead else together, start)
+        batch = self._batch_of(first, together * CAPTION_BATCHES if reads_ahead else together, start, slot)
         tasks: list[Task] = []
         failed: list[tuple[EndedJob, Failure]] = []
         attempt = started_attempt()
@@ -223,29 +239,11 @@ class Dispatcher:
             self.outcomes.conclude(ended, failure)
         if not tasks:
             return not self.holdups.has_failed(JOURNAL)
-        slot.submit(Batch(tasks=tuple(tasks), start=start, measured=measured, together=together))
+        expected_s = self.choice.expected_s(slot, [running.job for running in slot.running.values()], measured)
+        slot.submit(Batch(tasks=tuple(tasks), start=start, measured=measured, together=together), expected_s)
         for running in slot.running.values():
             notify(self.listeners, JobStarted(job=running.job, source=running.source))
         return False
-
-    def _next_job(self, now: float, slot: Slot, *, takes_it: bool = False) -> Job | None:
-        """The next job for a worker among those that no hold-up stops; `takes_it`: the worker will run it."""
-        held = self.holdups
-        heads = {
-            job.id: job
-            for job in self.journal.heads(but=held.held_demands(now))
-            if not held.is_held(job.needs, now) and not held.is_held(IMAGES[JobKind(job.kind)], now)
-        }
-        waiting = [
-            QueueHead(id=job.id, priority=job.priority, model=model_of(job, self.settings)) for job in heads.values()
-        ]
-        found = chosen(waiting, loaded=slot.models, overtaken=self._overtaken)
-        if found is None:
-            return None
-        if takes_it:
-            overtakes = any(head.priority == found.priority and head.id < found.id for head in waiting)
-            self._overtaken = self._overtaken + 1 if overtakes else 0
-        return heads[found.id]
 
     def _batch_limit(self, first: Job, slot: Slot, start: Start, measured: Sequence[Measured]) -> int:
         """How many run at once; sheets and benchmarks run one by one."""
@@ -264,7 +262,7 @@ class Dispatcher:
         )
         return min(most, start.most) if start.most is not None else most
 
-    def _batch_of(self, first: Job, most: int, start: Start) -> list[Job]:
+    def _batch_of(self, first: Job, most: int, start: Start, slot: Slot) -> list[Job]:
         """The job, and queued jobs with the same batch key and start that may run together with it."""
         key = batch_key(first.runs)
         if most < 2 or key is None:
@@ -274,7 +272,8 @@ class Dispatcher:
             others = [
                 job
                 for job in self.journal.queued_like(first, looked_at)
-                if batch_key(job.runs) == key and next_start(job.tried, engine_kind(job.runs)) == start
+                if batch_key(job.runs) == key
+                and next_start(job.tried, engine_kind(job.runs), slot.attempts_on) == start
             ]
             if len(others) >= most - 1:
                 break
@@ -313,7 +312,7 @@ class Dispatcher:
             return
         try:
             job_ids = [job_id for job_id in message.job_ids if job_id in slot.running]
-            self.journal.place(job_ids, started_attempt(message.tried))
+            self.journal.place(job_ids, started_attempt(message.tried, device_name=slot.device_name))
         except JournalRefused as error:  # the entry matters only where the kernel kills this daemon as well
             logger.warning("where {} stand is not journaled: {}", ", ".join(message.job_ids), error.strerror)
 
@@ -329,6 +328,11 @@ class Dispatcher:
             waited_s=running.waited_s,
             attempt_s=time.monotonic() - running.since_s,
             tried=message.tried,
+            device_name=slot.device_name,
             step_s=message.step_s,
         )
-        self.outcomes.take(ended, message.outcome)
+        model = model_of(running.job, self.settings)
+        outcome = self.faults.judged(slot, running.job.id, model, message.outcome)
+        if isinstance(outcome, Produced):
+            outcome = replace(outcome, node=slot.worker.node)
+        self.outcomes.take(ended, outcome)

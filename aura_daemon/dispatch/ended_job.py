@@ -28,13 +28,21 @@ class EndedJob:
     attempt_s: float = 0.0
     """Seconds from the start of the attempt to its end."""
     tried: RunConditions | None = None
+    device_name: str = ""
+    """As of an `Attempt`."""
     step_s: float = 0.0
 
     def attempt(self, failure: Failure) -> Attempt | None:
         """The failed attempt; None for failures that do not count as one."""
         if failure.kind not in _ATTEMPTED:
             return None
-        return attempt_of(self.tried, kind=failure.kind, reason=failure.message, seconds=self.attempt_s)
+        return attempt_of(
+            self.tried,
+            kind=failure.kind,
+            reason=failure.message,
+            seconds=self.attempt_s,
+            device_name=self.device_name,
+        )
 
 
 def model_of(job: Job, settings: Settings) -> str:

@@ -7,7 +7,7 @@ worker gets no further batch until it is published. A failure that the journal c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -61,6 +61,8 @@ class OutcomeHandler:
     input_images: InputImages
     """Where the pictures lie of which copies are made."""
     ended_parts: EndedParts
+    device_names: Callable[[], Collection[str]] = tuple
+    """Returns the models of device that workers have which take jobs."""
     gpu_may_spill: bool = False
     """Where a GPU's memory is used up, its driver gives memory of the host instead (WSL2)."""
     done: int = field(init=False, default=0)
@@ -181,6 +183,7 @@ class OutcomeHandler:
             tried=tried,
             attempts=job.attempts,
             attempts_allowed=self.settings.attempts,
+            device_names=self.device_names(),
             may_wait=shortage.passes(ended.tried) and self._waited_s(ended) < self.settings.memory_wait,
             is_stopping=self.is_stopping,
         )
@@ -193,10 +196,11 @@ class OutcomeHandler:
                 follow_up = FollowUp.GIVE_BACK
                 journal.give_back(job, count_attempt=False)
                 logger.info("{} is given back: {}", job.id, failure.message)
-            case StepDown(start=start):
+            case StepDown(start=start, device_name=elsewhere):
                 follow_up = FollowUp.STEP_DOWN
                 journal.give_back(job, count_attempt=False, tried=attempt)
                 where = f"on rung {start.rung}" if start.rung is not None else "anew"
+                where = f"{where}, on {elsewhere}" if elsewhere else where
                 logger.warning("{} {}: {}; goes on {}", job.id, failure.kind, failure.message, where)
             case WaitForModel():
                 follow_up = FollowUp.WAIT_FOR_MODEL

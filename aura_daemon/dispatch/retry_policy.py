@@ -5,13 +5,20 @@ Out: retry, give back, step down, wait, or give up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import Attempt, RunConditions, Start, kind_when_killed, next_start
+from aura_daemon.ladder.attempts import (
+    Attempt,
+    RunConditions,
+    Start,
+    kind_when_killed,
+    next_elsewhere,
+    next_start,
+)
 
 OUT_OF_RUNGS: Final = (
     "Ask for fewer pixels; or end other programs that use memory, and `aura-daemon retry` the job; or let this "
@@ -38,9 +45,11 @@ class GiveBack:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepDown:
-    """Queue the job again, to run in less memory; the attempt does not count."""
+    """Queue the job again, to run in less memory or on another device; the attempt does not count."""
 
     start: Start
+    device_name: str = ""
+    """The model of device on which it starts so, where no rung is left on that of the attempt."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,11 +79,13 @@ def decide(
     tried: Sequence[Attempt],
     attempts: int,
     attempts_allowed: int,
+    device_names: Collection[str] = (),
     may_wait: bool = False,
     is_stopping: bool = False,
 ) -> Decision:
     """The decision about a failure; `attempts` and `tried` include the attempt that failed.
 
+    `device_names`: models of device that workers have, for what runs out of memory on that of the attempt.
     `is_stopping`: the daemon was told to stop, and whoever told it may have killed the worker too.
     `may_wait`: memory would suffice if other programs released theirs, and the time to wait is not used up.
     """
@@ -82,9 +93,12 @@ def decide(
         case FailureKind.MODEL_UNAVAILABLE:
             return WaitForModel()
         case FailureKind.OUT_OF_MEMORY if tried and tried[-1].rung is not None:
-            start = next_start(tried, kind)
+            start = next_start(tried, kind, tried[-1].device_name)
             if start is not None:
                 return StepDown(start=start)
+            if (elsewhere := next_elsewhere(tried, kind, device_names)) is not None:
+                name, start = elsewhere
+                return StepDown(start=start, device_name=name)
             return WaitForMemory() if may_wait else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so that a lower rung would not help
             return Retry() if attempts < attempts_allowed else GiveUp(failure=_out_of_rungs(failure, tried))
@@ -122,6 +136,13 @@ def _quarantined(failure: Failure, attempts: int) -> Failure:
 
 def _out_of_rungs(failure: Failure, tried: Sequence[Attempt]) -> Failure:
     """The failure with the tried rungs in its message, and advice for the last rung."""
-    rungs = list(dict.fromkeys(attempt.rung for attempt in tried if attempt.rung is not None))
+    rungs = [rung for name in dict.fromkeys(one.device_name for one in tried) for rung in _rungs_on(name, tried)]
     message = f"{failure.message} (tried: {', '.join(rungs)})" if len(rungs) > 1 else failure.message
     return Failure(kind=failure.kind, message=message, mend=OUT_OF_RUNGS)
+
+
+def _rungs_on(device_name: str, tried: Sequence[Attempt]) -> list[str]:
+    """The rungs that were tried on a model of device, with its name where there are several."""
+    rungs = dict.fromkeys(one.rung for one in tried if one.device_name == device_name and one.rung is not None)
+    is_one_of_several = len({one.device_name for one in tried if one.rung is not None}) > 1
+    return [f"{rung} on {device_name}" if is_one_of_several and device_name else str(rung) for rung in rungs]

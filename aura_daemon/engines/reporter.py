@@ -26,3 +26,25 @@ class Reporter(Protocol):
 
     def finish(self, job_id: str, outcome: Outcome, *, tried: RunConditions | None = None, step_s: float = 0.0) -> None:
         """The job has its outcome. `tried`: None where no rung was chosen. `step_s`: seconds, 0 without steps."""
+
+
+class KeptOutcomes:
+    """A `Reporter` that keeps the outcomes and nothing else, for measurements."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, Outcome] = {}
+        """By job, in the order in which they ended."""
+
+    def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None: ...
+
+    def placed(self, job_ids: Sequence[str], tried: object) -> None: ...
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Nothing is."""
+        return False
+
+    def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None: ...
+
+    def finish(self, job_id: str, outcome: Outcome, *, tried: object = None, step_s: float = 0.0) -> None:
+        """Keeps it."""
+        self.all[job_id] = outcome

@@ -7,8 +7,9 @@ from typing import Final
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.readable import shortened
 from aura_daemon.gallery.entries import clean
-from aura_daemon.gallery.rendering import IndexContent, QueueRow
-from aura_daemon.health.document import Health, Holdup, Status
+from aura_daemon.gallery.rendering import IndexContent, QueueRow, WorkerRow
+from aura_daemon.health.document import Health, Holdup, Status, WorkerRecord
+from aura_daemon.health.worker_table import device_text, is_fleet, job_text
 from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.journal.journal import Journal
@@ -38,6 +39,7 @@ def overview(journal: Journal, health: Health | None, *, now: str, total: int) -
         status=health.status if health is not None else "",
         holdups=[_told(holdup) for holdup in health.holdups[:MOST_HOLDUPS]] if health is not None else (),
         current=_row(journal, running) if running is not None and running.state in OPEN else None,
+        workers=[_worker(one) for one in health.workers] if health is not None and _tells_of_workers(health) else (),
         queue=[_row(journal, job) for job in journal.next_queued(MOST_QUEUED)],
         depth=sum(counts[state] for state in OPEN),
         total=total,
@@ -51,7 +53,20 @@ def is_other(before: Health | None, after: Health) -> bool:
 
 def _key(health: Health) -> tuple[object, ...]:
     current = health.current.id if health.current is not None else ""
-    return health.status, current, health.queue_depth, [(holdup.what, holdup.reason) for holdup in health.holdups]
+    workers = [_worker(worker) for worker in health.workers] if _tells_of_workers(health) else []
+    holdups = [(holdup.what, holdup.reason) for holdup in health.holdups]
+    return health.status, current, health.queue_depth, holdups, workers
+
+
+def _tells_of_workers(health: Health) -> bool:
+    """Whether there is more to tell than the job that runs."""
+    return is_fleet(health) and health.status is not Status.STOPPED
+
+
+def _worker(worker: WorkerRecord) -> WorkerRow:
+    place = (worker.node, device_text(worker), worker.rung or "", ", ".join(worker.models), worker.trouble)
+    text = _cut(" · ".join(filter(None, place)), LONGEST_REASON)
+    return WorkerRow(name=_cut(worker.name), what=_cut(job_text(worker)), place=text, jobs=len(worker.jobs))
 
 
 def _row(journal: Journal, job: Job) -> QueueRow:

@@ -31,6 +31,9 @@ The results that only the index shows always find room, as each is given its sha
 LONGEST_TEXT: Final = 4_000
 """Characters of a text in an entry, at most; fewer where the entry would exceed its share of `FRAGMENTS_BYTES`."""
 
+MOST_WORKERS: Final = 32
+"""Workers that the index shows; how many more there are is told."""
+
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _ROOT_MARK: Final = "\0"
 """Stands for the way to the outbox in a fragment; no text holds it (`entries.clean`)."""
@@ -49,6 +52,19 @@ class QueueRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerRow:
+    """One of several workers, or of one on another machine."""
+
+    name: str
+    what: str
+    """The file that asked for its job, or why it runs none."""
+    place: str
+    """Node, device, rung, models."""
+    jobs: int
+    """How many it runs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class IndexContent:
     """What the index shows beside the results."""
 
@@ -57,6 +73,7 @@ class IndexContent:
     status: str = ""
     holdups: Sequence[Holdup] = ()
     current: QueueRow | None = None
+    workers: Sequence[WorkerRow] = ()
     queue: Sequence[QueueRow] = ()
     depth: int = 0
     """Jobs that have not ended."""
@@ -85,15 +102,19 @@ class Renderer:
     ) -> bytes:
         """The index. `fragments`: newest first. `links`: names of the next older page and of the oldest, or nothing."""
         addresses = [f"{PAGES}/{name}" for name in links]
+        told = sum(worker.jobs for worker in content.workers) or (content.current is not None)
         return self._render(
             "index.html.jinja",
             now=content.now,
             status=content.status,
             holdups=content.holdups,
             current=content.current,
+            workers=content.workers[:MOST_WORKERS],
+            further_workers=max(0, len(content.workers) - MOST_WORKERS),
+            at_work=sum(worker.jobs > 0 for worker in content.workers),
             queue=content.queue,
             depth=content.depth,
-            further=content.depth - len(content.queue) - (content.current is not None),
+            further=content.depth - len(content.queue) - told,
             total=f"{content.total:,}".replace(",", "\u202f"),
             fragments=_placed(fragments, ""),
             older=addresses[0] if addresses else "",

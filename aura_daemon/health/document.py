@@ -88,7 +88,7 @@ class WorkerRecord(BaseModel):
     device_name: str | None = None
     dtype: str | None = None
     rung: str | None = Field(None, description="of the ladder, that its last job ran on")
-    models: list[str] = Field([], description="the loaded models")
+    models: list[str] = Field([], description="the loaded models, and one that is being loaded")
     jobs: list[str] = Field([], description="ids of the jobs that it runs")
     current: CurrentJob | None = Field(None, description="the first of them")
     memory: WorkerMemory = WorkerMemory()

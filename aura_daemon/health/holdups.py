@@ -32,6 +32,9 @@ SOURCES: Final = "sources"
 WORKERS: Final = "workers"
 """No worker has a place where it could run: meanwhile jobs wait."""
 
+LEFT_OUT: Final = "worker {}"
+"""A worker by its name whose device, or whose machine, is broken: meanwhile the others run all jobs."""
+
 HTTP: Final = "http"
 """The server of `/health` and `/metrics` cannot listen where it is told to: meanwhile nobody is answered."""
 

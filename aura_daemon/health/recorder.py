@@ -202,7 +202,7 @@ class HealthRecorder:
             device_name=first.device_name,
             dtype=first.dtype,
             rung=first.rung,
-            models=first.models,
+            models=list(slot.models),
             model_kinds=list(slot.model_kinds),
             memory=MemoryRecord(
                 daemon_bytes=process_memory.resident_bytes(os.getpid()) or 0,

@@ -31,7 +31,7 @@ def worker_record(name: str, slot: Slot, current: CurrentJob | None) -> WorkerRe
         device_name=conditions.device_name if conditions else None,
         dtype=conditions.dtype if conditions else None,
         rung=conditions.rung if conditions else None,
-        models=list(slot.models),
+        models=list(dict.fromkeys(filter(None, (*slot.models, slot.new_model)))),
         jobs=list(slot.running),
         current=current,
         memory=WorkerMemory(

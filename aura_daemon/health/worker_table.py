@@ -11,7 +11,7 @@ from aura_daemon.health.document import CurrentJob, Health, WorkerRecord, Worker
 
 COLUMNS: Final = ("worker", "node", "device", "rung", "model", "job")
 
-FEWEST: Final = 9
+FEWEST: Final = 8
 """Characters of a column, where the terminal is too narrow for all of it."""
 
 FEWEST_OF_JOB: Final = 22
@@ -107,7 +107,8 @@ def _widths(table: Sequence[Sequence[str]], width: int | None) -> list[int]:
     gaps = 2 * (len(widths) - 1)
     job = min(widths[-1], FEWEST_OF_JOB)
     while sum(widths[:-1]) + gaps + job > width and max(widths[1:-1], default=0) > FEWEST:
-        widths[widths.index(max(widths[1:-1]), 1)] -= 1
+        widest = max(range(1, len(widths) - 1), key=lambda column: (widths[column], column))  # the node the last
+        widths[widest] -= 1
     widths[-1] = max(FEWEST, min(widths[-1], width - gaps - sum(widths[:-1])))
     return widths
 

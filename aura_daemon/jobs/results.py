@@ -193,6 +193,8 @@ class Produced:
     variant: str = EAGER
     levers: tuple[str, ...] = ()
     """What was done to draw it sooner than its steps take as written, in words; pixels depend on it."""
+    node: str = ""
+    """The machine on which it was made; empty: the daemon's."""
     processor: Processor | None = None
     """None on another device than the CPU, and where no model computed."""
     text: str = ""

@@ -86,6 +86,11 @@ class Database:
         with self._errors_translated("read"):
             return self._connection.execute(query, values).fetchall()
 
+    @property
+    def changes(self) -> int:
+        """How many rows were written through this connection."""
+        return self._connection.total_changes
+
     def row(self, query: str, values: Sequence[object] = ()) -> sqlite3.Row | None:
         """The first row that a query finds; raises JournalRefused as `rows` does."""
         with self._errors_translated("read"):

@@ -45,6 +45,11 @@ class JournalQueries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def changes(self) -> int:
+        """A number that stays the same while nothing is written."""
+        return self._database.changes
+
     def source(self, source_id: str) -> Source:
         """The source with an id; raises BrokenState where there is none."""
         if (row := self._database.row("SELECT * FROM sources WHERE id = ?", (source_id,))) is None:

@@ -8,7 +8,11 @@ from aura_daemon.ladder.attempts import RunConditions, StartedAttempt
 from aura_daemon.system.processes.oom_kills import PROC, boot_id, oom_kills
 
 
-def started_attempt(tried: RunConditions | None = None, *, proc: Path = PROC) -> StartedAttempt | None:
+def started_attempt(
+    tried: RunConditions | None = None, *, device_name: str = "", proc: Path = PROC
+) -> StartedAttempt | None:
     """An attempt that starts now; None where the kernel does not tell what is compared with it later."""
     boot, kills = boot_id(proc=proc), oom_kills(proc=proc)
-    return StartedAttempt(boot=boot, kills=kills, tried=tried) if boot and kills is not None else None
+    if not boot or kills is None:
+        return None
+    return StartedAttempt(boot=boot, kills=kills, tried=tried, device_name=device_name)

@@ -1,12 +1,13 @@
 """What was tried for a job, and where its next attempt starts. In: attempts so far. Out: rung and batch, or the end.
 
 After an attempt that ran out of memory the next one takes less: first alone on the device, then with half the batch,
-then a rung lower. The attempts are all that is remembered, so a restart changes nothing.
+then a rung lower. An attempt counts on the model of device that it was made on: a larger card begins at the top. The
+attempts are all that is remembered, so a restart changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -57,6 +58,8 @@ class StartedAttempt:
     """Processes that the kernel had killed until then because memory ran out."""
     tried: RunConditions | None = None
     """None until a rung was chosen."""
+    device_name: str = ""
+    """As of an `Attempt`."""
 
     def was_killed(self, now: StartedAttempt | None) -> bool:
         """Whether the kernel killed a process since because memory ran out; asked only where the daemon ended too."""
@@ -71,6 +74,8 @@ class Attempt:
     reason: str
     device: str = ""
     """Empty where the worker ended before the device was known."""
+    device_name: str = ""
+    """The model of the worker's device, of its card where it has one, whatever a rung computed on; empty: not known."""
     rung: Rung | None = None
     batch: int = 1
     alone: bool = True
@@ -96,13 +101,14 @@ class Start:
 TOP: Final = Start()
 
 
-def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
-    """Where the attempt after all failed ones starts; None where no rung is left.
+def next_start(attempts: Sequence[Attempt], kind: JobKind, device_name: str = "") -> Start | None:
+    """Where the attempt after all failed ones starts on a model of device; None where no rung is left there.
 
-    Attempts that ended before a rung was chosen, or after which the job waited for memory, do not count. A job that
+    Attempts that ended before a rung was chosen, or after which the job waited for memory, do not count, nor those on
+    other models of device. Where the model, or that of an attempt, is not known (empty), the attempt counts. A job that
     took its worker with it, maybe, goes by itself from then on: it takes no other with it.
     """
-    start = _next_rung(attempts, kind)
+    start = _next_rung([one for one in attempts if not device_name or one.device_name in ("", device_name)], kind)
     is_suspect = any(one.kind in (FailureKind.CRASHED, FailureKind.DEADLINE) for one in attempts)
     return replace(start, most=1) if start is not None and is_suspect else start
 
@@ -125,14 +131,25 @@ def _next_rung(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
     return Start(rung=lower, most=1, alone=True) if lower is not None else None
 
 
-def attempt_of(conditions: RunConditions | None, *, kind: FailureKind, reason: str, seconds: float) -> Attempt:
+def next_elsewhere(
+    attempts: Sequence[Attempt], kind: JobKind, device_names: Collection[str]
+) -> tuple[str, Start] | None:
+    """The first of several models of device on which a rung is left, and where it starts; None where none is."""
+    starts = ((name, next_start(attempts, kind, name)) for name in device_names)
+    return next(((name, start) for name, start in starts if start is not None), None)
+
+
+def attempt_of(
+    conditions: RunConditions | None, *, kind: FailureKind, reason: str, seconds: float, device_name: str = ""
+) -> Attempt:
     """The record of a failed attempt; `conditions` are None where the worker ended before a rung was chosen."""
     if conditions is None:
-        return Attempt(kind=kind, reason=reason, seconds=seconds)
+        return Attempt(kind=kind, reason=reason, device_name=device_name, seconds=seconds)
     return Attempt(
         kind=kind,
         reason=reason,
         device=conditions.device,
+        device_name=device_name,
         rung=conditions.rung,
         batch=conditions.batch,
         alone=conditions.alone,

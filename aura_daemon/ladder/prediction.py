@@ -7,7 +7,7 @@ memory ran out it will run out again, unless there is more. The formula's figure
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -61,6 +61,8 @@ class Footprint:
     vae_bytes: int = 0
     beside_bytes: int = 0
     """Bytes of the safety checker, which computes on the CPU on every rung."""
+    visiting_bytes: int = 0
+    """Bytes that a part takes on the CPU while it computes, if it is in memory only then and no other computes."""
     largest_layer_bytes: int = 0
     element_bytes: int = 2
     """Bytes of a number in the format that the model computes in."""
@@ -127,7 +129,7 @@ class Extent:
 
     def is_of_size(self, other: Extent) -> bool:
         """Whether pictures have the same size and the same use of guidance."""
-        return replace(self, batch=1) == replace(other, batch=1)
+        return (self.width, self.height, self.guided) == (other.width, other.height, other.guided)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +179,8 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
         reading = text - footprint.workspace_bytes
         most = footprint.base_bytes + max(unet + denoising, decoding, reading)
     elif measures.on_cpu:
-        drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
+        computing = max(denoising, decoding, footprint.visiting_bytes)
+        drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + computing
         most = max(drawing, _loading_bytes(footprint, measures))
     else:
         most = unet + vae + max(denoising, decoding, text)
@@ -198,13 +201,11 @@ def expected_bytes(
     """
     on_rung = [one for one in measured if one.rung is rung]
     same = [one.peak_bytes for one in on_rung if one.peak_bytes and one.extent == extent]
-    formula = predicted_bytes(footprint, rung, extent) * _underestimate(footprint, on_rung)
-    needed = max(same) if same else formula
-    patience = _patience(rung, extent, measured, climb_after)
-    refusals = [
-        int(one.refused_bytes * REFUSED) for one in on_rung if _counts_for(one, extent) and one.good_since < patience
-    ]
-    return max([int(needed * MARGIN) + SPARE_BYTES, *refusals])
+    needed = max(same) if same else predicted_bytes(footprint, rung, extent) * _underestimate(footprint, on_rung)
+    refused = [one for one in on_rung if _counts_for(one, extent)]
+    patience = _patience(rung, extent, measured, climb_after) if refused else 0
+    counting = [int(one.refused_bytes * REFUSED) for one in refused if one.good_since < patience]
+    return max([int(needed * MARGIN) + SPARE_BYTES, *counting])
 
 
 def _counts_for(one: Measured, extent: Extent) -> bool:

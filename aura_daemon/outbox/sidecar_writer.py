@@ -96,6 +96,7 @@ def sidecar(
         variant=produced.variant,
         levers=list(produced.levers),
         batch_size=produced.batch_size,
+        node=produced.node,
         processor=schema.ProcessorRecord.model_validate(produced.processor) if produced.processor else None,
         attempts=len(failed) + 1,
         tried=[*failed, last],
@@ -158,6 +159,7 @@ def attempt_record(attempt: Attempt) -> schema.AttemptRecord:
     """The record of an attempt that failed."""
     return schema.AttemptRecord(
         device=attempt.device,
+        device_name=attempt.device_name,
         rung=attempt.rung,
         batch_size=attempt.batch,
         outcome=attempt.kind,

@@ -38,6 +38,16 @@ class Network(StrEnum):
     """Hubs too, from which models are fetched, or whoever reads health and metrics from elsewhere."""
 
 
+class Cluster(StrEnum):
+    """Where a Ray cluster is that runs the jobs."""
+
+    NONE = "none"
+    OWN = "own"
+    """It starts and ends with the daemon."""
+    JOINED = "joined"
+    """A node of it runs beside the service, which must see the node's processes and sockets."""
+
+
 class GpuKind(StrEnum):
     """Whose devices the service may use."""
 
@@ -68,6 +78,7 @@ class ServicePlan:
     models: str | None = None
     """The folder for models from the hub; None: the service's cache folder, or the user's own."""
     network: Network = Network.NONE
+    cluster: Cluster = Cluster.NONE
     gpus: tuple[GpuKind, ...] = ()
     user: str = ""
     """The account that it runs as; empty in the scope of a user."""

@@ -17,8 +17,9 @@ from aura_daemon.config import folder_checks, loading
 from aura_daemon.config.engine import EMBEDDED, Device
 from aura_daemon.config.listening import TcpAddress, UnixAddress, address_of
 from aura_daemon.config.settings import PREFIX, Settings
+from aura_daemon.config.workers.cluster import LOCAL
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.service.plan import NAME, GpuKind, Network, Scope, ServicePlan
+from aura_daemon.service.plan import NAME, Cluster, GpuKind, Network, Scope, ServicePlan
 from aura_daemon.system import accounts
 from aura_daemon.system.accounts import Account
 from aura_daemon.system.hardware.device_files import DEV, are_there
@@ -77,7 +78,11 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
     if problems or owner is None:
         raise UserError(problems)
     gpus = _gpus(settings, options, dev)
-    network = _network(settings, options)
+    cluster = _cluster(settings)
+    if cluster is Cluster.JOINED and options.network is False:
+        message = f"its workers are on a cluster, {settings.workers.address}, which it reaches over the network"
+        raise UserError([Problem(key="--no-network", message=message)])
+    network = _network(settings, options, cluster)
     state = os.fspath(settings.state) if settings.state is not None else None
     plan = ServicePlan(
         name=name,
@@ -91,6 +96,7 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
         written=_monitored(settings),
         models=str(options.models.absolute()) if options.models is not None else None,
         network=network,
+        cluster=cluster,
         gpus=gpus,
         user=owner.name if scope is Scope.SYSTEM else "",
         group=owner.group if scope is Scope.SYSTEM else "",
@@ -186,18 +192,26 @@ def _account(settings: Settings, options: ServiceOptions, scope: Scope, problems
     return owner
 
 
-def _network(settings: Settings, options: ServiceOptions) -> Network:
-    """Hubs are reached where a configured model must come from one, and clients where the HTTP server listens."""
+def _cluster(settings: Settings) -> Cluster:
+    if settings.workers.kind != "ray":
+        return Cluster.NONE
+    return Cluster.OWN if settings.workers.address == LOCAL else Cluster.JOINED
+
+
+def _network(settings: Settings, options: ServiceOptions, cluster: Cluster) -> Network:
+    """A cluster is reached, hubs where a configured model must come from one, clients where the HTTP server listens."""
+    if cluster is Cluster.JOINED:
+        return Network.FULL
     if options.network if options.network is not None else bool(_hub_models(settings)):
         return Network.FULL
     address = address_of(settings.http.listen) if settings.http.listen is not None else None
     if not isinstance(address, TcpAddress):
-        return Network.NONE
+        return Network.LOOPBACK if cluster is Cluster.OWN else Network.NONE
     return Network.LOOPBACK if address.is_loopback or options.network is False else Network.FULL
 
 
 def _tokens(settings: Settings) -> Sequence[str]:
-    return [os.fspath(settings.http.token_file)] if settings.http.token_file is not None else []
+    return [os.fspath(file) for file in (settings.http.token_file, settings.workers.token_file) if file is not None]
 
 
 def _monitored(settings: Settings) -> tuple[str, ...]:
@@ -246,7 +260,12 @@ def _device_groups(gpus: Sequence[GpuKind]) -> tuple[str, ...]:
 def _notes(plan: ServicePlan, settings: Settings, options: ServiceOptions, file: Path) -> Sequence[str]:
     notes = []
     names = ", ".join(_hub_models(settings))
-    if plan.fetches and not names and options.network is None:
+    if plan.cluster is Cluster.JOINED:
+        notes.append(
+            f"It may use the network, because its workers are on a cluster, {settings.workers.address}; a node of that "
+            "must run on this machine as the same account."
+        )
+    elif plan.fetches and not names and options.network is None:
         notes.append("It may use the network, because `http.listen` answers other machines.")
     elif plan.fetches and options.network is None:
         notes.append(

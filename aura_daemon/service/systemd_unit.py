@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from aura_daemon.service.plan import WRITTEN_BY, GpuKind, Network, Scope, ServicePlan, lies_in_homes, writable
+from aura_daemon.service.plan import WRITTEN_BY, Cluster, GpuKind, Network, Scope, ServicePlan, lies_in_homes, writable
 
 WATCHDOG_S: Final = 180
 """Seconds without a turn of the daemon's loop, or a file, after which systemd restarts it: a slow NAS is no fault."""
@@ -52,7 +52,7 @@ def _unit(plan: ServicePlan) -> Iterator[str]:
     yield f"RequiresMountsFor={_paths(places)}"
     if plan.scope is Scope.SYSTEM and plan.network is Network.FULL:
         yield "Wants=network-online.target"
-        yield "After=network-online.target"
+        yield "After=network-online.target" + (" aura-ray.service" if plan.cluster is Cluster.JOINED else "")
     yield "# A daemon that dies again and again is left alone after the fifth time in ten minutes."
     yield "StartLimitIntervalSec=600"
     yield "StartLimitBurst=5"
@@ -76,7 +76,7 @@ def _service(plan: ServicePlan) -> Iterator[str]:
     yield "# A worker that the kernel kills for memory is the daemon's to start anew."
     yield "OOMPolicy=continue"
     yield "LimitCORE=0"
-    yield "TasksMax=512"
+    yield f"TasksMax={512 if plan.cluster is Cluster.NONE else 8192}"
     yield from _environment(plan)
     if plan.scope is Scope.SYSTEM:
         yield from _system_only(plan)
@@ -116,11 +116,15 @@ def _system_only(plan: ServicePlan) -> Iterator[str]:
     yield "# One mount above inbox and outbox: a file cannot be renamed from one mount to another."
     yield f"ReadWritePaths={_paths(_written(plan), prefix='-')}"
     yield f"ProtectHome={'read-only' if lies_in_homes(plan) else 'yes'}"
-    for key in ("PrivateTmp", "PrivateMounts", "ProtectControlGroups", "ProtectKernelTunables"):
+    if plan.cluster is Cluster.JOINED:
+        yield "# Without PrivateTmp and ProtectProc: the cluster's node is found by its process, and speaks in /tmp."
+    else:
+        yield "PrivateTmp=yes"
+        yield "ProtectProc=invisible"
+    for key in ("PrivateMounts", "ProtectControlGroups", "ProtectKernelTunables"):
         yield f"{key}=yes"
     for key in ("ProtectKernelModules", "ProtectKernelLogs", "ProtectClock", "ProtectHostname", "RemoveIPC"):
         yield f"{key}=yes"
-    yield "ProtectProc=invisible"
     if plan.gpus:
         yield "DevicePolicy=closed"
         for device in dict.fromkeys(device for gpu in plan.gpus for device in DEVICES[gpu]):
@@ -151,6 +155,8 @@ def _everywhere(plan: ServicePlan) -> Iterator[str]:
     yield "SystemCallFilter=~@privileged" + ("" if plan.gpus else " @resources")
     yield "SystemCallErrorNumber=EPERM"
     families = "AF_UNIX" if plan.network is Network.NONE else "AF_UNIX AF_INET AF_INET6"
+    if plan.cluster is not Cluster.NONE:
+        families += " AF_NETLINK"  # Ray asks for the machine's addresses
     yield f"RestrictAddressFamilies={families}"
 
 
@@ -165,6 +171,8 @@ def _written(plan: ServicePlan) -> list[str]:
         places.append(plan.state)
     if plan.models is not None and plan.fetches:
         places.append(plan.models)
+    if plan.cluster is Cluster.JOINED:
+        places.append("/tmp")
     return [*places, *(place for place in plan.written if not _below(place, "/run"))]
 
 

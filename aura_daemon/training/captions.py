@@ -8,6 +8,7 @@ that training has never seen. Prints a table.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -30,12 +31,12 @@ from aura_daemon.engines.openvino.captioners import conversion
 from aura_daemon.engines.openvino.store import ConvertedPart
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
+from aura_daemon.engines.reporter import KeptOutcomes
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import EAGER, OPENVINO, OPENVINO_INT8
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import Sentence, parse
 from aura_daemon.training.evaluate import prompted
-from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import as_pictures, draw
 
 TOGETHER: Final = 8  # as the daemon does
@@ -62,10 +63,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=400, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="drawings alone: a JSON object a line")
     options = parser.parse_args()
     quiet_libraries()
     meant = prompted(options.pictures, random.Random(options.seed))
     drawings = as_pictures(render(meant, torch.Generator().manual_seed(options.seed)))
+    if options.json:
+        told_as_json(drawings, meant)
+        return
     drawn = draw([str(sentence) for sentence in meant], range(len(meant)))
     print(f"| {' | '.join(HEADS)} | s of CPU a caption |\n|---|---|---|---:|---:|---:|---:|---:|")
     for kind, pictures in (("drawings", drawings), ("by aura-mini", drawn)):
@@ -78,6 +83,18 @@ def main() -> None:
                 f"| {kind} | {variant} | {dtype} | {' | '.join(judged(said, reference, meant))} | {seconds:.4f} |",
                 flush=True,
             )
+
+
+def told_as_json(pictures: Sequence[Image.Image], meant: Sequence[Sentence]) -> None:
+    """For each way the captions as the reference has them, and those with shape, colour and background right."""
+    reference: list[str] = []
+    for variant, dtype in WAYS:
+        with TemporaryDirectory() as folder:
+            said, _ = described(pictures, variant, dtype, Path(folder))
+        reference = reference or said
+        count, alike, _, right = judged(said, reference, meant)
+        told = {"variant": variant, "dtype": dtype, "alike": int(alike) / int(count), "right": float(right[:-1]) / 100}
+        print(json.dumps(told), flush=True)
 
 
 def described(pictures: Sequence[Image.Image], variant: str, dtype: Dtype, folder: Path) -> tuple[list[str], float]:

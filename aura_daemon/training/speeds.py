@@ -17,6 +17,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.reporter import KeptOutcomes
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Produced
@@ -24,7 +25,6 @@ from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.mini.grammar import Sentence
 from aura_daemon.mini.knowledge import shows
-from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import came_back
 
 PEAK: Final = 255  # of a pixel

@@ -13,7 +13,7 @@ from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.profiling import LateOutcomes, profiled
 from aura_daemon.jobs.results import Failure
 from aura_daemon.system.library_versions import versions
-from aura_daemon.workers.protocol import Batch, Memory, Ready
+from aura_daemon.workers.protocol import NO_DEVICE, Batch, Memory, Ready
 
 if TYPE_CHECKING:
     from aura_daemon.workers.runner import BatchReporter
@@ -34,7 +34,7 @@ class EngineRunner:
         """The device that was found."""
         devices = self._session.devices
         if isinstance(devices, Failure):
-            return Ready(device="none", device_name=devices.message, dtype="", rung="", versions=versions())
+            return Ready(device=NO_DEVICE, device_name=devices.message, dtype="", rung="", versions=versions())
         first = devices.first
         return Ready(
             device=first.device,

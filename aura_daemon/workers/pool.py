@@ -12,10 +12,25 @@ from typing import Final
 
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import RunConditions
-from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Up, Worker
+from aura_daemon.workers.protocol import (
+    NO_DEVICE,
+    Batch,
+    Finished,
+    Loading,
+    Memory,
+    Placed,
+    Progress,
+    Ready,
+    Up,
+    Worker,
+)
 
 MEMORY_SAMPLES: Final = 24
 """Number of jobs after which the worker's memory is kept, to detect a leak: allocators need a dozen to settle."""
+
+
+UNKNOWN: Final = "(not known)"
+"""The model of a device that no worker has told yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +52,8 @@ class Slot:
         """`name`: for people, where there are several."""
         self.worker = worker
         self.name = name
+        self.is_only = True
+        """Whether there is no other."""
         self.running: dict[str, RunningJob] = {}
         """Job id -> job, for the jobs of the batch that have no outcome yet."""
         self._batches: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
@@ -45,10 +62,16 @@ class Slot:
         """The report of the running process on its device; None while none runs."""
         self.device: Ready | None = None
         """The last such report; it stays after the process has ended."""
+        self.device_names: frozenset[str] = frozenset()
+        """Names of the devices that this one's rungs were seen to compute on: of the card, and of the processor."""
+        self.loading_s = 0.0
+        """How long it took to load a model, the last time; 0: not known."""
         self.conditions: RunConditions | None = None
         """The conditions of the running job, or of the last one."""
         self.loading: Loading | None = None
         """The model that is loaded for the running job; None before and afterwards."""
+        self.new_model = ""
+        """The last that was loaded for the running batch; its first outcome tells of all that are loaded then."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
         self.model_kinds: tuple[str, ...] = ()
@@ -59,6 +82,9 @@ class Slot:
         """Whether the worker's process ended between the last two calls of `poll`, other than by `unload`."""
         self.has_died_idle = False
         """Whether the last process ended by itself without a batch: it is not started ahead again."""
+        self._loading_since_s: float | None = None
+        self._free_at_s: float | None = None
+        """When the running batch is expected to end; None: not known."""
         self._placeless_since_s: float | None = None
         """Since when a worker that is wanted has no place."""
         self._was_running = False
@@ -68,6 +94,24 @@ class Slot:
     def is_idle(self) -> bool:
         """Whether the worker can take a batch."""
         return not self.running and self.worker.idle
+
+    @property
+    def device_name(self) -> str:
+        """The model of the worker's device, of its card where it has one; empty before the first one is known."""
+        return self.device.device_name if self.device is not None and not self.lacks_device else ""
+
+    @property
+    def lacks_device(self) -> bool:
+        """Whether the worker found no device, the last time that it started."""
+        return self.device is not None and self.device.device == NO_DEVICE
+
+    @property
+    def attempts_on(self) -> str:
+        """The model of device whose attempts count for what the worker gets.
+
+        Until that is known all count where there is no other worker; else none: it may have more memory than others.
+        """
+        return self.device_name or ("" if self.is_only else UNKNOWN)
 
     @property
     def seeks_place(self) -> bool:
@@ -80,8 +124,9 @@ class Slot:
         """Ids of all jobs of the last two batches: the results of both may not be delivered yet."""
         return self._batches[0] | self._batches[1]
 
-    def submit(self, batch: Batch) -> None:
-        """Gives the worker a batch; the caller has put its jobs into `running`."""
+    def submit(self, batch: Batch, expected_s: float | None = None) -> None:
+        """Gives the worker a batch, whose jobs are in `running`; `expected_s`: how long it is expected to take."""
+        self._free_at_s = time.monotonic() + expected_s if expected_s is not None else None
         self._batches = self._batches[1], frozenset(self.running)
         self.has_died_idle = False
         self.worker.submit(batch)
@@ -100,6 +145,14 @@ class Slot:
         since_s = self._placeless_since_s
         return self.worker.takes_batches or (since_s is not None and now - since_s < patience_s)
 
+    def may_find_place(self, now: float, patience_s: float) -> bool:
+        """Whether it may run soon, or has not been asked to look for a place yet."""
+        return self._placeless_since_s is None or self.may_run_soon(now, patience_s)
+
+    def rest_s(self, now: float) -> float | None:
+        """How long the running batch takes yet; one that is late as long again as it is late. None: not known."""
+        return abs(self._free_at_s - now) if self.running and self._free_at_s is not None else None
+
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
         messages, was_running, before = self.worker.poll(), self._was_running, self._pid
@@ -109,15 +162,20 @@ class Slot:
         for message in messages:
             match message:
                 case Ready():
+                    if self.device is None or self.device.device_name != message.device_name:
+                        self.device_names = frozenset({message.device_name})
                     self.ready = self.device = message
                 case Placed():
                     self.conditions, self.loading = message.tried, None
+                    self.device_names |= {message.tried.device_name}
                 case Loading():
-                    self.loading = message
+                    self.loading, self.new_model = message, message.model
+                    self._loading_since_s = self._loading_since_s or time.monotonic()
                 case Progress():
-                    self.loading = None
+                    self._note_loaded()
                 case Finished():
-                    self.loading = None
+                    self._note_loaded()
+                    self.new_model = ""
                     if message.models != self.models:
                         self.resident_bytes = []
                     self.resident_bytes = [*self.resident_bytes, message.memory.resident_bytes][-MEMORY_SAMPLES:]
@@ -133,7 +191,12 @@ class Slot:
         self._placeless_since_s = None
         self._note_process()
         self.ready, self.conditions, self.loading, self.memory, self.resident_bytes = None, None, None, None, []
-        self.models = self.model_kinds = ()
+        self.models, self.model_kinds, self.new_model = (), (), ""
+
+    def _note_loaded(self) -> None:
+        self.loading = None
+        if self._loading_since_s is not None:
+            self.loading_s, self._loading_since_s = time.monotonic() - self._loading_since_s, None
 
     def _note_process(self) -> None:
         if self.worker.takes_batches:
@@ -154,6 +217,8 @@ class WorkerPool:
             if isinstance(workers, Mapping)
             else tuple(Slot(worker) for worker in workers)
         )
+        for slot in self.slots:
+            slot.is_only = len(self.slots) == 1
 
     @property
     def is_running(self) -> bool:

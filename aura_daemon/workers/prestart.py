@@ -60,7 +60,7 @@ class Prestarter:
         """Starts the worker that would get the next job, where none runs. One that died without a job stays so."""
         if any(slot.worker.is_running for slot in self._pool.slots):
             return  # a further one starts with its first job
-        slot = self._pool.slots[0]
+        slot = next((slot for slot in self._pool.slots if not slot.lacks_device), self._pool.slots[0])
         if slot.running or slot.has_died_idle:
             return
         if self._when is Prestart.AUTO and self._available_bytes() < WORKER_BYTES + ROOM_BYTES:

@@ -8,13 +8,16 @@ A worker that dies says nothing; the process worker notices and reports a `Failu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
+
+NO_DEVICE: Final = "none"
+"""The device of a worker that found none that it may compute on: every batch fails."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +59,7 @@ class Ready:
     """The worker has imported its libraries and found its device."""
 
     device: str
-    """`cpu`, `cuda:0`."""
+    """`cpu`, `cuda:0`; `NO_DEVICE` where the configured one was not found, and `device_name` says why."""
     device_name: str
     dtype: str
     rung: str

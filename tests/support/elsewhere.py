@@ -68,7 +68,7 @@ MISSING: Final = {
 }
 """Modules."""
 
-PLACES: Final = ("/proc", "/sys/", "/dev/shm", "/dev/dxg")
+PLACES: Final = ("/proc", "/sys/", "/dev/dxg")
 """Where nothing is found."""
 
 

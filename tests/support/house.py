@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,21 @@ class House:
     @contextmanager
     def daemon(
         self,
-        play: Play | ScriptedWorker | Sequence[ScriptedWorker] | None = None,
+        play: Play | ScriptedWorker | Sequence[ScriptedWorker] | Mapping[str, ScriptedWorker] | None = None,
         *,
         listeners: Sequence[Listener] = (),
         drain: bool = True,
         **changes: Any,
     ) -> Iterator[Daemon]:
         """The daemon as `daemon.assembly` builds it; `play` is the script of its worker, or the worker(s)."""
-        if isinstance(play, ScriptedWorker):
-            workers: Sequence[ScriptedWorker] = [play]
+        if isinstance(play, Mapping):
+            pool, workers = WorkerPool(play), list(play.values())
         else:
-            workers = play if isinstance(play, Sequence) else [ScriptedWorker(play or make)]
+            given = [play] if isinstance(play, ScriptedWorker) else play
+            workers = list(given) if isinstance(given, Sequence) else [ScriptedWorker(given or make)]
+            pool = WorkerPool(workers)
         try:
-            with self.daemon_of(WorkerPool(workers), listeners=listeners, drain=drain, **changes) as daemon:
+            with self.daemon_of(pool, listeners=listeners, drain=drain, **changes) as daemon:
                 yield daemon
         finally:
             for worker in workers:
@@ -199,8 +201,3 @@ def fail(kind: FailureKind, message: str = "it went wrong", mend: str = "mend it
 def is_caption(task: Task) -> bool:
     """Whether a task is a caption job."""
     return isinstance(task.request, CaptionRequest)
-
-
-def on_two_file_systems(one: Path, other: Path) -> bool:
-    """Whether two folders are on different file systems, and the second is writable."""
-    return other.is_dir() and os.access(other, os.W_OK) and one.stat().st_dev != other.stat().st_dev

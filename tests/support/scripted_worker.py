@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from aura_daemon.jobs.requests import GenerateRequest, kind_of
-from aura_daemon.jobs.results import CANCELLED, Outcome
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Backend, at_or_below, ladder
-from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Up
+from aura_daemon.workers.protocol import NO_DEVICE, Batch, Finished, Loading, Memory, Placed, Progress, Ready, Up
 
 SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
 SCRIPT_READY = Ready(device="cpu", device_name="scripted", dtype="float32", rung="cpu", versions=())
@@ -27,12 +27,19 @@ Play = Callable[[Task], "Outcome | None"]
 class ScriptedWorker:
     """Runs a batch as soon as it is submitted; `finish` ends jobs whose outcome the script left open."""
 
-    def __init__(self, play: Play, *, steps: int = 2, device: str = "cpu", alone: bool = True) -> None:
-        """`device` decides the ladder; `alone`: no other model is loaded beside the model of a job."""
+    def __init__(
+        self, play: Play, *, steps: int = 2, device: str = "cpu", device_name: str = "scripted", alone: bool = True
+    ) -> None:
+        """`device` decides the ladder; `device_name`: the model of card or processor.
+
+        `alone`: no other model is loaded beside the model of a job.
+        """
         self._play = play
         self._steps = steps
-        self._device = device
+        self._device, self._device_name = device, device_name
         self._alone = alone
+        self._lacks = ""
+        """Why the running worker has no device."""
         self._readable, self._writable = os.pipe()
         self._up: list[Up] = []
         self._open: dict[str, Task] = {}
@@ -54,6 +61,8 @@ class ScriptedWorker:
         self.takes_batches = True
         self.node = ""
         self.trouble = ""
+        self.lost_device = ""
+        """Why no device is found at the next start; empty: one is."""
         self.starts_ahead = False
         """Whether `prestart` starts it."""
 
@@ -77,7 +86,16 @@ class ScriptedWorker:
         if not self.idle:
             raise RuntimeError("a batch is submitted only when the worker is idle")
         self.batches.append(batch)
-        if self._start():
+        has_started = self._start()
+        if self._lacks:
+            self._unreported = len(batch.tasks)
+            lost = Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=self._lacks)
+            self._up += [
+                Finished(job_id=task.job_id, outcome=lost, memory=SCRIPT_MEMORY, models=()) for task in batch.tasks
+            ]
+            os.write(self._writable, b"." * len(batch.tasks))
+            return
+        if has_started:
             self._say(Loading(model="scripted"))
         self._say(Placed(job_ids=tuple(task.job_id for task in batch.tasks), tried=self._tried_of(batch)))
         self._unreported = len(batch.tasks)
@@ -104,7 +122,9 @@ class ScriptedWorker:
         self._loaded = True
         self.starts += 1
         self._resident_bytes = SCRIPT_MEMORY.resident_bytes
-        self._say(replace(SCRIPT_READY, device=self._device))
+        self._lacks = self.lost_device
+        found = (NO_DEVICE, self._lacks) if self._lacks else (self._device, self._device_name)
+        self._say(replace(SCRIPT_READY, device=found[0], device_name=found[1]))
         return True
 
     def finish(self, job_id: str, outcome: Outcome) -> None:
@@ -162,7 +182,7 @@ class ScriptedWorker:
         backend, request = Backend(self._device.partition(":")[0]), batch.tasks[0].request
         tried = RunConditions(
             device=self._device,
-            device_name="scripted",
+            device_name=self._device_name,
             dtype="float32",
             rung=at_or_below(batch.start.rung, ladder(backend, kind_of(request)))[0],
             width=64,

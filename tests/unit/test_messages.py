@@ -86,7 +86,9 @@ ELSEWHERE: Final = {
     "*.jpg": "an example of a pattern for `images`",
     "metadata.jsonl": "the list of a set of pictures, as Hugging Face reads it",
     "RAY_AUTH_MODE": "a variable of Ray",
+    "RAY_REDIS_ADDRESS": "a variable of Ray",
     "ray status": "a command of Ray",
+    "ray start --address=… --num-cpus=0 --num-gpus=0": "a command of Ray",
     # our own
     "key: value": "stands for any key",
     "memory for …": "the name of a hold-up in the health document",

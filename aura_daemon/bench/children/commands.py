@@ -57,6 +57,32 @@ class PlainCaptionSettings:
     max_new_tokens: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SwitchedSettings:
+    """What is drawn with one lever switched (`bench.children.switched_pictures`)."""
+
+    model: str
+    revision: str | None = None
+    allow_pickle: bool = False
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    engine: str = "eager"
+    turbo_lora: str | None = None
+    turbo_decoder: str | None = None
+    prompt: str
+    width: int = 0
+    """0: the model's own size."""
+    height: int = 0
+    speed: str = "exact"
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    variant: str = ""
+    switch: str = ""
+    """Of `engines.stable_diffusion.levers.switched`; empty: none."""
+
+
 def plain(settings: PlainSettings) -> tuple[str, ...]:
     """Plain diffusers, served."""
     return *_PYTHON, "aura_daemon.bench.children.plain", json.dumps(asdict(settings))
@@ -65,6 +91,11 @@ def plain(settings: PlainSettings) -> tuple[str, ...]:
 def plain_captions(settings: PlainCaptionSettings) -> tuple[str, ...]:
     """Plain transformers, served."""
     return *_PYTHON, "aura_daemon.bench.children.plain_captions", json.dumps(asdict(settings))
+
+
+def switched_pictures(settings: SwitchedSettings) -> tuple[str, ...]:
+    """The product's engines, served, with one lever switched."""
+    return *_PYTHON, "aura_daemon.bench.children.switched_pictures", json.dumps(asdict(settings))
 
 
 def bare_pictures(settings: PlainSettings, folder: str) -> tuple[str, ...]:

@@ -20,18 +20,21 @@ from typing import Any, Final
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import (
     BertTokenizer,
     BlipConfig,
     BlipForConditionalGeneration,
     BlipImageProcessorPil,
     BlipProcessor,
+    CLIPConfig,
+    CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizer,
 )
 
-from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR, TINY_DECODER
+from aura_daemon.bench.children.random_names import CAPTIONER, CHECKED_GENERATOR, GENERATOR, TINY_DECODER
 
 WORDS: Final = ("a", "red", "circle", "on", "blue", "background", "square", "of", "picture")
 """That the captioners of tests and benchmarks know."""
@@ -43,6 +46,12 @@ CONTRAST: Final = 0.5
 def generator(folder: Path) -> Path:
     """The generator below a folder, written where it is not there yet."""
     return once(folder / GENERATOR, write_generator)
+
+
+def checked_generator(folder: Path) -> Path:
+    """The same with its safety checker, as users have it; the other parts are the same files."""
+    plain = generator(folder)
+    return once(folder / CHECKED_GENERATOR, lambda fresh: write_checked_generator(fresh, plain))
 
 
 def captioner(folder: Path) -> Path:
@@ -104,6 +113,35 @@ def write_generator(folder: Path, dtype: torch.dtype = torch.float16) -> Path:
     return folder
 
 
+def write_checked_generator(folder: Path, plain: Path) -> Path:
+    """A generator with the safety checker of CompVis/stable-diffusion-v1-4, which flags nothing."""
+    torch.manual_seed(0)
+    shutil.copytree(plain, folder, copy_function=_linked)
+    vision = {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": 224,
+        "patch_size": 14,
+    }
+    words = {"num_hidden_layers": 1}  # the checker reads none, and the library makes no model of them
+    with _default_dtype(torch.float16):
+        checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, text_config=words, projection_dim=768))
+        checker.concept_embeds_weights.data.fill_(2.0)  # above every cosine
+        checker.special_care_embeds_weights.data.fill_(2.0)
+    checker.save_pretrained(folder / "safety_checker")
+    CLIPImageProcessorPil(size=224, crop_size=224).save_pretrained(folder / "feature_extractor")
+    index = folder / "model_index.json"
+    parts = json.loads(index.read_text(encoding="utf-8")) | {
+        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+        "feature_extractor": ["transformers", "CLIPImageProcessorPil"],
+    }
+    index.unlink()  # else the plain model's own would change
+    index.write_text(json.dumps(parts, indent=2), encoding="utf-8")
+    return folder
+
+
 def write_tiny_decoder(folder: Path) -> Path:
     """The configuration of madebyollin/taesd."""
     torch.manual_seed(0)
@@ -134,6 +172,14 @@ def write_captioner(folder: Path) -> Path:
     model.save_pretrained(folder)
     BlipProcessor(BlipImageProcessorPil(size={"height": 384, "width": 384}), tokenizer).save_pretrained(folder)
     return folder
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file under another name; a copy where the file system knows no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
 
 
 @torch.no_grad()
@@ -200,6 +246,6 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    generator(Path(sys.argv[1]))
+    checked_generator(Path(sys.argv[1]))
     captioner(Path(sys.argv[1]))
     tiny_decoder(Path(sys.argv[1]))

@@ -8,11 +8,12 @@ from typing import Final
 from aura_daemon.system.files.xdg_folders import xdg_folder
 
 GENERATOR: Final = "sd-1.4-random-1"
+CHECKED_GENERATOR: Final = "sd-1.4-random-checked-1"
 CAPTIONER: Final = "blip-base-random-2"
 TINY_DECODER: Final = "taesd-random-1"
 """Folder names; the number tells what `bench.random_models` writes."""
 
-SIZE_BYTES: Final = 2_600_000_000
+SIZE_BYTES: Final = 3_200_000_000
 """Of all on the disk."""
 
 

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from aura_daemon.bench import caption_levers
+from aura_daemon.bench.caption_levers import CaptionGain
 from aura_daemon.bench.figures import NotMeasured
-from aura_daemon.bench.levers import BASE, LEVERS, Gain, gains, qualities
+from aura_daemon.bench.levers import BASE, Gain, Group, Lever, gains, levers, qualities
 from aura_daemon.bench.speeds import Told
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.formats.readable import number_text, seconds_text, share_text
+from aura_daemon.formats.readable import number_text, share_text
+
+HEADS: Final = "gain", "±", "by CPU", "right", "PSNR", "SSIM"
+
+NAME_WIDTH: Final = 40
+"""Characters; longer reasons go over several lines."""
+
+NOTES: Final = (
+    "gain: how many times as fast as the base, the median of the pairs; by CPU: the same in seconds of the processor,"
+    " which other programs change less. right: of the prompts that aura-mini draws, those that its captioner tells"
+    " again; PSNR and SSIM: medians to float32, eager, exact, of the same seeds. captions: against PyTorch in float32,"
+    " one at a time; right: of as many drawings."
+)
 
 
 def measure(
@@ -27,40 +42,72 @@ def measure(
     told: Told,
 ) -> dict[str, Any]:
     """Prints the table; the same for JSON."""
+    every = levers()
     console.print(
-        f"{len(LEVERS)} levers: {pairs} pair(s) of pictures each, then {prompts} prompts each by aura-mini for quality:"
-        " 10 minutes and more; with a model of real size on a CPU, hours"
+        f"{len(every) + len(caption_levers.LEVERS)} levers: {pairs} pair(s) of pictures each, then {prompts} prompts"
+        " each by aura-mini for quality: an hour and more; with a model of real size on a CPU, many hours"
     )
-    found = list(gains(settings, size, pairs=pairs, told=told))
+    found: list[Gain | NotMeasured] = list(gains(settings, size, pairs=pairs, told=told))
+    captions = list(caption_levers.gains(settings, pairs=pairs, pictures=prompts, told=told))
     told("quality", 0, 1)
-    judged = qualities((BASE, *LEVERS), prompts)
-    heads = "lever", "times as fast", "right", "PSNR", "SSIM", "largest difference"
-    title = f"against eager at exact: {Path(settings.generate.model).name}; quality: aura-mini, {prompts} prompts"
-    table = Table(heads[0], title=title, title_justify="left", show_edge=False)
-    for head in heads[1:]:
-        table.add_column(head, justify="right")
-    table.add_row(BASE.name, "1", *_quality(judged.get(BASE.name)))
-    for one in found:
-        speed = f"{number_text(one.times)} (±{share_text(one.spread / 2)})" if isinstance(one, Gain) else "not measured"
-        table.add_row(one.name, speed, *_quality(judged.get(one.name)))
-    console.print(table)
-    for one in found:
-        match one:
-            case Gain():
-                ran = ", ".join((one.variant, *one.levers))
-                console.print(f"{one.name}: {seconds_text(one.picture_s)} a picture, {ran}", soft_wrap=True)
+    judged = qualities((BASE, *every), prompts)
+    name = Path(settings.generate.model).name
+    console.print(
+        table(f"{name}: each against eager at exact; quality: {prompts} prompts", every, found, judged, captions)
+    )
+    console.print(NOTES)
+    return {
+        "gains": [asdict(one) for one in found],
+        "captions": [asdict(one) for one in captions],
+        "quality": dict(judged),
+    }
+
+
+def table(
+    title: str,
+    every: Sequence[Lever],
+    found: Sequence[Gain | NotMeasured],
+    judged: Mapping[str, Mapping[str, Any]],
+    captions: Sequence[CaptionGain | NotMeasured],
+) -> Table:
+    """A section a group; what was not measured says why where it stands."""
+    drawn = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
+    drawn.add_column("", max_width=NAME_WIDTH)
+    for head in HEADS:
+        drawn.add_column(head, justify="right", no_wrap=True)
+    drawn.add_row(BASE.name, "1", "", "", *_quality(BASE, judged))
+    by_name = {one.name: one for one in found}
+    for group in Group:
+        of_group = [lever for lever in every if lever.group is group]
+        if not of_group:
+            continue
+        drawn.add_section()
+        drawn.add_row(f"[bold]{group}[/bold]")
+        for lever in of_group:
+            one = by_name.get(lever.name)
+            if isinstance(one, Gain):
+                drawn.add_row(lever.name, *_speed(one), *_quality(lever, judged))
+            elif one is not None:
+                drawn.add_row(f"{lever.name}: {one.reason}")
+    drawn.add_section()
+    drawn.add_row(f"[bold]{Group.CAPTIONS}[/bold]")
+    for told in captions:
+        match told:
+            case CaptionGain():
+                drawn.add_row(told.name, *_speed(told), f"{told.right:.2%}" if told.right is not None else "")
             case NotMeasured():
-                console.print(f"{one.name}: not measured: {one.reason}", soft_wrap=True)
-    console.print("PSNR, SSIM and the largest difference of 255 are to float32, eager, exact, of the same seeds.")
-    return {"gains": [_as_dict(one) for one in found], "quality": dict(judged)}
+                drawn.add_row(f"{told.name}: {told.reason}")
+    return drawn
 
 
-def _quality(row: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
-    if row is None or "reason" in row:
-        return "", "", "", ""
+def _speed(one: Gain | CaptionGain) -> tuple[str, str, str]:
+    return number_text(one.times), share_text(one.spread / 2), number_text(one.cpu_times)
+
+
+def _quality(lever: Lever, judged: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, str]:
+    """Empty where nothing is changed in the picture, or nothing could be judged."""
+    row = judged.get(lever.name)
+    if row is None or "reason" in row or row["variant"] != lever.asked.get("variant", row["variant"]):
+        return "", "", ""
     psnr = "the same" if row["psnr_db"] is None else f"{row['psnr_db']:.1f} dB"
-    return f"{row['right']:.2%}", psnr, f"{row['ssim']:.4f}", str(row["largest_difference"])
-
-
-def _as_dict(one: Gain | NotMeasured) -> dict[str, Any]:
-    return asdict(one)
+    return f"{row['right']:.2%}", psnr, f"{row['ssim']:.4f}"

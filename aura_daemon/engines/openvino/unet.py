@@ -24,6 +24,7 @@ from aura_daemon.engines.openvino.graphs import FEATURE, shallow, with_feature
 from aura_daemon.engines.openvino.library import openvino
 from aura_daemon.engines.openvino.running import faults_told, options, shared
 from aura_daemon.system.processes.mapped_pages import without_pages_of
+from aura_daemon.system.processes.process_memory import trim
 
 KEPT_BYTES: Final = 256 << 20
 """Of a file: sizes of larger models are compiled again when they come back, because each takes the weights once."""
@@ -49,6 +50,11 @@ class _Compiled:
         if self._shallow is None:
             self._shallow = self._compile(True)
         return self._shallow
+
+    def give_back(self) -> None:
+        """Keeps weights alone; the next call takes what it needs anew."""
+        for request in filter(None, (self.full, self._shallow)):
+            request.get_compiled_model().release_memory()
 
 
 class OpenVinoUNet:
@@ -101,6 +107,13 @@ class OpenVinoUNet:
         """The noise from the last layers alone; with a feature of the same step it equals that of `full`."""
         request = self._at(sample, encoder_hidden_states).shallow
         return self._run(request, sample, timestep, encoder_hidden_states, read={FEATURE: feature})
+
+    def give_back(self) -> None:
+        """Gives a large model's memory for activations back until the next call; a decode takes as much meanwhile."""
+        if self._kept == 1:
+            for compiled in self._sizes.values():
+                compiled.give_back()
+            trim()
 
     def _run(
         self,

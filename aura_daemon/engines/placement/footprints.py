@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.placement.mapped_weights import stored_bytes
+from aura_daemon.engines.placement.mapped_weights import CHECKER, READER, stored_bytes, visits
 from aura_daemon.jobs.results import OPENVINO, OPENVINO_INT8
 from aura_daemon.ladder.prediction import (
     CPU_VAE_ELEMENTS,
@@ -103,6 +103,9 @@ GRAPH_WORKSPACE_BYTES: Final = 100 << 20
 
 LOOKED: Final = 1.25
 """Times the keys and values of a picture, that a picture takes which OpenVINO has looked at; measured."""
+
+VISITED_BYTES: Final = 160 << 20
+"""Of a file's pages and of what is computed, while a part computes whose weights stay in their file; measured."""
 
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
@@ -248,12 +251,15 @@ def _of_generator(
 ) -> Footprint:
     """`parts`, `largest_layer`: how many numbers they hold. Widths: channels relative to Stable Diffusion 1.x."""
     size = placement.torch_dtype.itemsize
-    checker = parts.get("safety_checker", 0) if with_checker else 0
+    text_bytes, checker = parts.get(READER, 0) * size, parts.get(CHECKER, 0) if with_checker else 0
+    reader_visits = bool(file_bytes) and visits(READER, text_bytes, placement)
+    checker_visits = bool(file_bytes) and visits(CHECKER, checker * size, placement)
     return Footprint(
         unet_bytes=parts.get("unet", 0) * size,
-        text_bytes=parts.get("text_encoder", 0) * size,
+        text_bytes=0 if reader_visits else text_bytes,
         vae_bytes=parts.get("vae", 0) * placement.vae_dtype.itemsize,
-        beside_bytes=checker * (size if placement.on_cpu else 4),
+        beside_bytes=0 if checker_visits else checker * (size if placement.on_cpu else 4),
+        visiting_bytes=VISITED_BYTES * (reader_visits or checker_visits) + text_bytes * reader_visits,
         largest_layer_bytes=largest_layer * size,
         element_bytes=size,
         vae_element_bytes=placement.vae_dtype.itemsize,

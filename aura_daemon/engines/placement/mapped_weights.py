@@ -1,6 +1,7 @@
 """Weights that stay in their mapped files, of which the kernel keeps in memory as much as fits.
 
-In: ModelFiles. Out: whether the files can be mapped, and their number formats, so that nothing is converted.
+In: ModelFiles. Out: whether the files can be mapped, and their number formats, so that nothing is converted. Of some
+parts they stay there on every rung of the CPU, because these compute for a moment of each picture alone.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 import torch
 from safetensors import safe_open
 
 from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.ladder.prediction import stays_in_files
 from aura_daemon.ladder.rungs import Storage
 
@@ -22,6 +25,38 @@ FORMATS: Final = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bflo
 
 WHOLE: Final = ""
 """Name of the only part of a captioner."""
+
+CHECKER: Final = "safety_checker"
+READER: Final = "text_encoder"
+"""Parts that compute for a moment of each picture."""
+
+VISITOR_BYTES: Final = 100_000_000
+"""Of a part, in the format it computes in; a smaller one is not worth the milliseconds that reading it takes."""
+
+
+def visits(part: str, part_bytes: int, placement: Placement) -> bool:
+    """Whether a part whose file can be mapped is in memory only while it computes.
+
+    To widen the text encoder takes 0.1 s a prompt, so it stays where half precision makes it small.
+    """
+    if not placement.on_cpu or part_bytes < VISITOR_BYTES:
+        return False
+    is_wide = placement.torch_dtype.itemsize > 2 and placement.measures.storage is Storage.NATIVE
+    return is_wide or part == CHECKER
+
+
+def visitors(files: ModelFiles, placement: Placement, *, with_checker: bool = True) -> dict[str, Path]:
+    """The files of the parts that visit; none where files cannot be mapped."""
+    formats = mapped_formats(files) or {}
+    found = {}
+    for part in (CHECKER, READER) if with_checker else (READER,):
+        if part not in formats:
+            continue
+        own = [files.folder / name for name in files.weights.names if name.startswith(f"{part}/")]
+        numbers = sum(file.stat().st_size for file in own) // formats[part].itemsize
+        if len(own) == 1 and visits(part, numbers * placement.torch_dtype.itemsize, placement):
+            found[part] = own[0].resolve()
+    return found
 
 
 @lru_cache(maxsize=32)

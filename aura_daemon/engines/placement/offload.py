@@ -7,21 +7,31 @@ and put the safety checker on the GPU. Streaming layer by layer is left to diffu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import torch
+
+from aura_daemon.system.processes.mapped_pages import without_pages_of
 
 
 class OffloadedModule:
     """One part. Its weights are copied to the device for a computation, and the copies are dropped after it."""
 
-    def __init__(self, module: torch.nn.Module, device: str, dtype: torch.dtype | None = None) -> None:
-        """`device`: where the part computes; with `cpu` only weights of another format than `dtype` are copied."""
+    def __init__(
+        self, module: torch.nn.Module, device: str, dtype: torch.dtype | None = None, *, mapped: Path | None = None
+    ) -> None:
+        """`device`: where the part computes; with `cpu` only weights of another format than `dtype` are copied.
+
+        `mapped`: the file that holds the weights, whose pages are not to stay in memory.
+        """
         self.module = module
         self._device = torch.device(device)
         self._dtype = dtype
         self._originals: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._users = 0
+        self._mapped = mapped
+        self._dropping = ExitStack()
 
     @contextmanager
     def onloaded(self) -> Iterator[None]:
@@ -37,6 +47,8 @@ class OffloadedModule:
         self._users += 1
         if self._users > 1:
             return
+        if self._mapped is not None:
+            self._dropping.enter_context(without_pages_of(self._mapped))
         for tensor in (*self.module.parameters(), *self.module.buffers()):
             copy = self._copied(tensor.data)
             if copy is not None:
@@ -51,6 +63,7 @@ class OffloadedModule:
         for tensor, data in self._originals:
             tensor.data = data
         self._originals.clear()
+        self._dropping.close()
 
     def _copied(self, data: torch.Tensor) -> torch.Tensor | None:
         """A copy on the device, in the format of the computation; None where none is needed."""

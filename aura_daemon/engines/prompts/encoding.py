@@ -98,6 +98,10 @@ class PromptEncoder:
         self._inversions = TextualInversions(embeddings, tokenizer, encoder.config.hidden_size, self._room)
         self._kept: OrderedDict[Key, torch.Tensor] = OrderedDict()
 
+    def forget(self) -> None:
+        """Has every prompt encoded anew."""
+        self._kept.clear()
+
     @torch.no_grad()
     def encode(
         self,

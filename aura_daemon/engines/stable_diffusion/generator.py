@@ -77,18 +77,18 @@ class Generator:
         self.parts = load_parts(files, placement, attention, with_checker=with_checker, graph=graph)
         self._guard = SafetyGuard(self.parts.checker, self.parts.pipe.feature_extractor, configured.safety)
         self.adapters = LoraAdapters(self.parts.pipe, configured.loras)
-        self._prompting = PromptEncoder(
+        self.prompting = PromptEncoder(
             self.parts.pipe.tokenizer,
             self.parts.text_encoder,
             device=placement.device,
             embeddings=configured.embeddings,
         )
-        self._pipelines = Pipelines(self.parts, placement, files)
+        self.pipelines = Pipelines(self.parts, placement, files)
 
     def move_to(self, placement: Placement) -> None:
         """Moves to a rung that takes the same weights: only what is done with them changes."""
         self.placement = placement
-        self._pipelines.move_to(placement)
+        self.pipelines.move_to(placement)
 
     @torch.no_grad()
     def draw(
@@ -121,7 +121,7 @@ class Generator:
             task.loras = self.adapters.put_on(resolved.loras)
         except UnusableLora as unusable:
             return unusable.failure
-        encoded = self._prompting.encode(
+        encoded = self.prompting.encode(
             resolved.prompt,
             resolved.negative_prompt,
             passes=counted_passes(resolved),
@@ -145,7 +145,7 @@ class Generator:
         for task in tasks:
             task.clock.restart()
             task.load = rows / (len(tasks) * (2 if guided else 1))
-        self._pipelines.alive = lambda: reporter.loading(self.files.name)
+        self.pipelines.alive = lambda: reporter.loading(self.files.name)
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
         try:
             passes = [self._pass(tasks, 0, [task.start for task in tasks], steps)]
@@ -193,7 +193,7 @@ class Generator:
             *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *encoded.warnings,
-            *self._pipelines.warnings,
+            *self.pipelines.warnings,
             *self._warnings(encoded, resolved.width, resolved.height),
             flagged,
             black,
@@ -207,7 +207,7 @@ class Generator:
             device=self.placement.device,
             dtype=self.placement.dtype,
             rung=self.placement.rung,
-            variant=self._pipelines.variant,
+            variant=self.pipelines.variant,
             levers=(*levers_of(resolved, self.files), *task.levers),
             batch_size=batch_size,
             timing=clock.timing(),
@@ -227,7 +227,7 @@ class Generator:
 
     def preview(self, latents: torch.Tensor) -> bytes:
         """A small JPEG of unfinished latents, after the safety checker."""
-        picture, _ = self._guard.checked(self._pipelines.preview(latents))
+        picture, _ = self._guard.checked(self.pipelines.preview(latents))
         content = BytesIO()
         picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
         return content.getvalue()
@@ -260,7 +260,7 @@ class Generator:
         random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
         encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
-        denoised = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
+        denoised = self.pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:
@@ -273,7 +273,7 @@ class Generator:
 
     def _decoded(self, latents: _PictureLatents) -> tuple[Image.Image, bool] | None:
         """The picture, and whether it is black; None where it is NaN."""
-        decoded = self._pipelines.decode(latents.tensor, latents.random)
+        decoded = self.pipelines.decode(latents.tensor, latents.random)
         if decoded is None or latents.start is None:
             return decoded
         return latents.start.around(decoded[0]), decoded[1]

@@ -6,7 +6,7 @@ silently ignores, a second placement of a placed pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,14 @@ from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.layerwise_casting import FP8, narrow, storage_dtype, widen_layer_by_layer
-from aura_daemon.engines.placement.mapped_weights import left_in_files, stored_bytes
+from aura_daemon.engines.placement.mapped_weights import (
+    CHECKER,
+    READER,
+    left_in_files,
+    mapped_formats,
+    stored_bytes,
+    visitors,
+)
 from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.stable_diffusion.turbo.few_steps import fuse
 from aura_daemon.ladder.rungs import Offload, Storage
@@ -32,7 +39,8 @@ class PipelineParts:
     """A loaded pipeline without its safety checker, its parts where the rung places them."""
 
     pipe: Any
-    checker: Any
+    checker: OffloadedModule | None
+    """It computes on the CPU on every rung: its 580 MiB in half precision are what 4 GB cards lack."""
     text_encoder: OffloadedModule
     """On every rung it is on the device only while it reads, which is before the UNet begins."""
     unet: OffloadedModule | None
@@ -49,19 +57,24 @@ def load_parts(
     formats = left_in_files(files, measures.storage)
     halved = measures.storage in (Storage.HALF, Storage.MAPPED)
     unet = _on_openvino(files, graph, computed) if graph is not None else None
-    pipe = _read(files, formats or (stored if halved else computed), with_checker=with_checker, unet=unet)
+    mapped = visitors(files, placement, with_checker=with_checker)
+    pipe = _read(
+        files, formats or (stored if halved else computed), mapped=mapped, with_checker=with_checker, unet=unet
+    )
     if unet is not None:
         pipe.unet = unet
     if files.lora is not None and unet is None:  # a converted UNet has it in it
         fuse(pipe, files.lora)
     checker, pipe.safety_checker = pipe.safety_checker, None
-    if checker is not None and not placement.on_cpu:
+    if checker is not None and CHECKER in mapped:
+        widen_layer_by_layer(checker, computed)
+    elif checker is not None and not placement.on_cpu:
         checker.to("cpu", torch.float32)
     if formats is not None:
         widen_layer_by_layer(pipe.unet, computed)
         widen_layer_by_layer(pipe.vae, placement.vae_dtype)
     else:
-        _hold(pipe, placement, stored)
+        _hold(pipe, placement, stored, mapped)
     _attend(pipe.unet, attention)
     streams = measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
     if streams:
@@ -72,25 +85,26 @@ def load_parts(
     pipe.set_progress_bar_config(disable=True)
     return PipelineParts(
         pipe=pipe,
-        checker=checker,
-        text_encoder=OffloadedModule(pipe.text_encoder, placement.device, computed),
+        checker=OffloadedModule(checker, "cpu", mapped=mapped.get(CHECKER)) if checker is not None else None,
+        text_encoder=OffloadedModule(pipe.text_encoder, placement.device, computed, mapped=mapped.get(READER)),
         unet=OffloadedModule(pipe.unet, placement.device) if measures.offload is Offload.MODEL else None,
         vae=OffloadedModule(pipe.vae, placement.device) if measures.offload is not Offload.NONE else None,
     )
 
 
-def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
-    """Holds all weights in the memory of this process, each part in its number format."""
+def _hold(pipe: Any, placement: Placement, stored: torch.dtype, mapped: Container[str]) -> None:
+    """Holds weights in the memory of this process, each part in its number format, but for parts that stay `mapped`."""
     computed = placement.torch_dtype
-    for part, dtype in ((pipe.vae, placement.vae_dtype), (pipe.text_encoder, computed)):
-        if part.dtype is not dtype:
+    reader = None if READER in mapped else pipe.text_encoder
+    for part, dtype in ((pipe.vae, placement.vae_dtype), (reader, computed)):
+        if part is not None and part.dtype is not dtype:
             part.to(dtype)
     pipe.unet.to(memory_format=torch.channels_last)
     pipe.vae.to(memory_format=torch.channels_last)
     if stored is not computed:
         narrow(pipe.unet, stored, computed)
     if placement.on_cpu:
-        for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+        for part in (pipe.unet, pipe.vae, reader):
             if isinstance(part, torch.nn.Module):  # OpenVINO's UNet is none
                 copy_weights(part)
 
@@ -141,11 +155,17 @@ def _attend(unet: Any, attention: Attention) -> None:
 
 
 def _read(
-    files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, with_checker: bool, unet: Any = None
+    files: ModelFiles,
+    dtype: torch.dtype | Mapping[str, torch.dtype],
+    *,
+    mapped: Container[str],
+    with_checker: bool,
+    unet: Any = None,
 ) -> Any:
     """The pipeline in host memory; safetensors are mapped (and copied later, see `copy_weights`).
 
-    `dtype`: of all parts, or one for each part. `unet`: stands for the model's own, which is then not read.
+    `dtype`: of all parts, or one for each part; those that stay `mapped` keep the format of their files. `unet`: stands
+    for the model's own, which is then not read.
     """
     left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
     given = {"unet": unet.original} if unet is not None else {}  # diffusers takes a model alone
@@ -160,11 +180,12 @@ def _read(
             safety_checker=None,
             **given,
         )
+    own = {part: stored for part, stored in (mapped_formats(files) or {}).items() if part in mapped}
     if dtype is torch.float16 and files.weights.variant is None and stored_bytes(files) != dtype.itemsize:
         logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
     return diffusers.StableDiffusionPipeline.from_pretrained(
         str(files.folder),
-        dtype=dtype if isinstance(dtype, torch.dtype) else dict(dtype),
+        dtype={**(dtype if isinstance(dtype, Mapping) else {"default": dtype}), **own},
         variant=files.weights.variant,
         use_safetensors=not files.weights.pickled,
         low_cpu_mem_usage=True,

@@ -7,7 +7,7 @@ share one set of weights: they are built around the same modules, or around wrap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +25,7 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
 from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
-from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan, pass_plan
+from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, Levers, PassPlan, pass_plan
 from aura_daemon.engines.stable_diffusion.loading import PipelineParts
 from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet, UpcastVae
 from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
@@ -34,6 +34,7 @@ from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.turbo.tiny_decoder import load_tiny
 from aura_daemon.jobs.resolved import ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.ladder.prediction import Extent, tile_px
 from aura_daemon.ladder.rungs import Offload
 
@@ -66,10 +67,14 @@ class Pipelines:
         self._files = files
         self._tiny = load_tiny(files.decoder, placement) if files.at_turbo and files.decoder is not None else None
         self._has_tried = False
+        self.levers: Mapping[Speed, Levers] = LEVERS
+        """What each speed leaves out."""
         self._own_scheduler = dict(parts.pipe.scheduler.config)
         self.alive: Callable[[], None] = lambda: None
         """A sign of life to whoever waits, in the midst of a step."""
         unet = EagerCachingUNet(parts.pipe.unet) if can_cache(parts.pipe.unet) else parts.pipe.unet
+        self._give_back: Callable[[], None] | None = getattr(parts.pipe.unet, "give_back", None)
+        """Gives the UNet's memory for activations back before a decode, where it keeps any (OpenVINO's)."""
         self._unet = stand_in(unet, placement, lambda: self.alive())
         self.move_to(placement)
 
@@ -124,7 +129,7 @@ class Pipelines:
                 size_options |= {"mask_image": start.mask, "width": resolved.width, "height": resolved.height}
         pipe = self._pipe(name)
         pipe.scheduler = chosen.scheduler
-        levers = LEVERS[resolved.speed]
+        levers = self.levers[resolved.speed]
         # A feature is of one text, so prompts in turn or joined keep none.
         caches = self._caches and levers.keeps_features(resolved.steps) and all(one.is_plain for one in encoded)
 
@@ -158,6 +163,8 @@ class Pipelines:
         finally:
             if self._proxy is not None:
                 self._proxy.offload()
+            if self._give_back is not None:
+                self._give_back()
         return Denoised(latents=latents, plan=plan())
 
     def decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from aura_daemon.config.engine import Safety
+from aura_daemon.engines.placement.offload import OffloadedModule
 
 FLAGGED: Final = {
     Safety.BLOCK: "the model's safety checker blocked this picture: it is black; another prompt or seed may pass",
@@ -20,10 +21,10 @@ BLUR: Final = 1 / 16
 
 
 class SafetyGuard:
-    """The checker of one model; it stays on the CPU (580 MiB in half precision that 4 GB cards lack)."""
+    """The checker of one model."""
 
-    def __init__(self, checker: Any, feature_extractor: Any, policy: Safety) -> None:
-        self._checker: Any = checker if policy is not Safety.OFF else None
+    def __init__(self, checker: OffloadedModule | None, feature_extractor: Any, policy: Safety) -> None:
+        self._checker = checker if policy is not Safety.OFF else None
         self._feature_extractor = feature_extractor
         self._policy = policy
 
@@ -39,7 +40,7 @@ class SafetyGuard:
 
     def checked(self, picture: Image.Image) -> tuple[Image.Image, str]:
         """The picture as it may be shown, and what to say of it (nothing where it is as it was)."""
-        if self._checker is None or not self._flags(picture):
+        if self._checker is None or not self._flags(self._checker, picture):
             return picture, ""
         if self._policy is Safety.BLOCK:
             picture = Image.new("RGB", picture.size)
@@ -47,8 +48,10 @@ class SafetyGuard:
             picture = picture.filter(ImageFilter.GaussianBlur(min(picture.size) * BLUR))
         return picture, FLAGGED[self._policy]
 
-    def _flags(self, picture: Image.Image) -> bool:
+    def _flags(self, checker: OffloadedModule, picture: Image.Image) -> bool:
+        model: Any = checker.module
         features = self._feature_extractor([picture], return_tensors="pt").pixel_values
         blank = torch.zeros(1, 1, 1, 3)  # the checker blackens what it is given here
-        _, flagged = self._checker(images=blank, clip_input=features.to("cpu", self._checker.dtype))
+        with checker.onloaded():
+            _, flagged = model(images=blank, clip_input=features.to("cpu", model.dtype))
         return bool(flagged[0])

@@ -90,6 +90,7 @@ class AttemptRecord(Record):
     """One attempt, the last one is the one that worked."""
 
     device: str = Field(description="empty where the worker ended before it was known")
+    device_name: str = Field("", description="of a failed attempt: the model of the worker's card or processor")
     rung: str | None
     batch_size: int
     outcome: str = Field(description="done, or the kind of the failure")
@@ -186,6 +187,11 @@ class Sidecar(_Page):
     variant: str = Field(EAGER, description="how it was computed; eager: by PyTorch as the model is written")
     levers: list[str] = Field([], description="what was done to draw it sooner than its steps take as written")
     batch_size: int
+    node: str = Field(
+        "",
+        description="the machine of a cluster that computed it; left out where that was the daemon's",
+        exclude_if=lambda value: not value,
+    )
     processor: ProcessorRecord | None = Field(None, description="where a CPU computed it, and how")
     attempts: int
     tried: list[AttemptRecord] = Field([], description="every attempt, in order")

@@ -88,9 +88,10 @@ def at_once(step: Callable[[T], None], subjects: Iterable[T]) -> list[OSError | 
         return None
 
     several = list(subjects)
-    return list(_threads().map(taken, several)) if len(several) > 1 else list(map(taken, several))
+    return list(_threads(os.getpid()).map(taken, several)) if len(several) > 1 else list(map(taken, several))
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def _threads(pid: int) -> ThreadPoolExecutor:
+    """Of this process: one that was forked has none of its parent's threads, and would wait for them for ever."""
     return ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="sync")

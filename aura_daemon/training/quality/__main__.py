@@ -1,7 +1,8 @@
 """What a setting costs in quality: `python -m aura_daemon.training.quality SETTINGS [--prompts N] [--seed N]`.
 
-In: a JSON list of settings, each an object with a `name` and any of `speed`, `engine`, `dtype`, `steps`. Out: a JSON
-object a line. The product's own session draws aura-mini's pictures: prompt to picture to caption, a third of the
+In: a JSON list of settings, each an object with a `name` and any of `speed`, `engine`, `dtype`, `threads`, `steps`,
+`guidance_scale`, `scheduler`, `variant`, `switch` (`engines.stable_diffusion.levers.switched`). Out: a JSON object a
+line. The product's own session draws aura-mini's pictures: prompt to picture to caption, a third of the
 prompts held out of the training, as in `evaluate`. PSNR and SSIM are to the pictures of the same seeds by float32,
 eager, exact.
 """
@@ -17,7 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from typing import Any, Final
 
@@ -27,15 +28,18 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.families import FAMILIES
 from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.engines.reporter import KeptOutcomes
 from aura_daemon.engines.session import Session
-from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.engines.stable_diffusion.levers.switched import Switch, SwitchedStableDiffusion
+from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, Produced
+from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.mini.grammar import Sentence
 from aura_daemon.training.evaluate import prompted
-from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import came_back
 
 BATCH: Final = 16
@@ -74,14 +78,25 @@ class DrawnSetting:
 def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> DrawnSetting | Failure:
     """One picture a prompt, each of its own seed."""
     generate = GenerateSettings(engine=EngineChoice(setting.get("engine", "auto")))
-    session = Session(EngineSettings(device=Device.CPU, dtype=Dtype(setting.get("dtype", "auto")), generate=generate))
-    speed, steps = Speed(setting.get("speed", "exact")), setting.get("steps")
+    dtype, families = Dtype(setting.get("dtype", "auto")), dict(FAMILIES)
+    if switch := setting.get("switch"):
+        families[JobKind.GENERATE] = lambda given: SwitchedStableDiffusion(given, Switch(switch))
+    settings = EngineSettings(device=Device.CPU, dtype=dtype, threads=setting.get("threads"), generate=generate)
+    session = Session(settings, families=families)
+    wanted = GenerateRequest(
+        prompt="",
+        speed=Speed(setting.get("speed", "exact")),
+        steps=setting.get("steps"),
+        guidance_scale=setting.get("guidance_scale"),
+        scheduler=Scheduler(setting["scheduler"]) if "scheduler" in setting else None,
+        variant=setting.get("variant", ""),
+    )
     reporter, began_s = KeptOutcomes(), time.monotonic()
     for start in range(0, len(sentences), BATCH):
         tasks = [
             Task(
                 job_id=str(number),
-                request=GenerateRequest(prompt=str(sentences[number]), seed=number, speed=speed, steps=steps),
+                request=replace(wanted, prompt=str(sentences[number]), seed=number),
             )
             for number in range(start, min(start + BATCH, len(sentences)))
         ]

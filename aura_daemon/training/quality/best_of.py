@@ -21,6 +21,7 @@ from PIL import Image
 from aura_daemon.chains.next_part import chain_of, next_part
 from aura_daemon.config.engine import Device, EngineSettings
 from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.engines.reporter import KeptOutcomes
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
 from aura_daemon.jobs.requests import GenerateRequest, PictureCheck
@@ -29,7 +30,6 @@ from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.mini.grammar import Sentence, held_out_sentences, parse
 from aura_daemon.mini.knowledge import shows
-from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import name
 
 BATCH: Final = 16

@@ -15,6 +15,11 @@ from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, RESTARTE
 
 NOT_INSTALLED: Final = 'install it where the daemon runs: `pip install "aura-daemon[ray]"`, the version of the cluster'
 
+NO_NODE_HERE: Final = (
+    "Ray lets nobody in who has no node of the cluster beside them: start one as this account, where nothing is to run "
+    "on it with `ray start --address=… --num-cpus=0 --num-gpus=0`; the daemon must see its process, and its /tmp"
+)
+
 NO_CONNECTION: Final = (
     "is its head running, does a firewall let this machine in, does Ray run on this machine too, and is the token in "
     "`workers.token_file` that of the cluster? Ray does not tell which"
@@ -52,6 +57,8 @@ def connection_fault(error: BaseException, cluster: ClusterSettings) -> tuple[st
         return f"Ray is not installed ({error})", NOT_INSTALLED
     if isinstance(error, OSError) and error.filename is not None and error.filename == cluster.token_file:
         return f"the token cannot be read: {error.strerror}: {error.filename}", "name a file with `workers.token_file`"
+    if "No node info found" in str(error.__cause__):  # in `ConnectionError: Failed to connect`, after a minute
+        return f"no node of the Ray cluster at {cluster.address} runs on this machine", NO_NODE_HERE
     first = _first_line(error)
     if "Version mismatch" in str(error):
         return (

@@ -110,7 +110,7 @@ class RayWorker:
         for attempt, message in self._driver.take(self._slot):
             if attempt is not None and attempt != self._attempt:
                 self.late += 1
-                logger.debug("worker {}: what came is of an earlier attempt, and is dropped", self._slot)
+                logger.debug("worker {}: what came is of an earlier attempt, and is dropped", self._slot + 1)
             else:
                 self._record(message)
         allowed_s = self._silence.exceeded_s() if not self.idle and self.takes_batches else None
@@ -143,7 +143,7 @@ class RayWorker:
                 return
             case Waiting(why=why):
                 if why != self.trouble:
-                    logger.warning("worker {}: {}", self._slot, why)
+                    logger.warning("worker {}: {}", self._slot + 1, why)
                 self.trouble = why
                 return
             case ActorEnded():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final, Literal
 
 from aura_daemon.config.engine import Device
@@ -67,5 +68,7 @@ def _visible(cards: Sequence[Gpu], environment: Mapping[str, str]) -> list[int]:
     if all(name.isdecimal() for name in names):
         # Numbers are places on the bus where CUDA is told so, or where all cards are alike.
         is_ordered = environment.get(ORDER) == BY_BUS or len({card.name for card in cards}) == 1
-        return [int(name) for name in names if int(name) < len(cards)] if is_ordered else []
-    return [number for name in names for number, card in enumerate(cards) if card.uuid and card.uuid.startswith(name)]
+        seen = takewhile(lambda number: number < len(cards), map(int, names))  # CUDA sees none after a wrong one
+        return list(seen) if is_ordered else []
+    uuids = [name for name in names if name]  # set to nothing, it hides every card
+    return [number for name in uuids for number, card in enumerate(cards) if card.uuid.startswith(name)]

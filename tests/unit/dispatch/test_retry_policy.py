@@ -1,5 +1,7 @@
 """What follows from a failure for its job."""
 
+from dataclasses import replace
+
 import pytest
 
 from aura_daemon.dispatch import retry_policy
@@ -133,6 +135,43 @@ def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempt
     assert isinstance(last, GiveUp)
     assert last.failure.mend == OUT_OF_RUNGS
     assert last.failure.message in ("it broke", "it broke (tried: cpu_mapped_weights)")
+
+
+SMALL, LARGE = "a card of 4 GB", "a card of 24 GB"
+
+
+def on(device_name: str, rung: Rung) -> Attempt:
+    return replace(full(rung), device_name=device_name)
+
+
+@pytest.mark.parametrize("may_wait", [True, False])
+def test_a_job_with_no_rung_left_goes_to_another_model_of_device_before_it_waits_or_fails(may_wait: bool) -> None:
+    def decided(*tried: Attempt) -> Decision:
+        return retry_policy.decide(
+            failure(FailureKind.OUT_OF_MEMORY),
+            kind=JobKind.GENERATE,
+            tried=tried,
+            attempts=1,
+            attempts_allowed=3,
+            device_names=(SMALL, LARGE),
+            may_wait=may_wait,
+        )
+
+    last = on(SMALL, Rung.CPU_MAPPED_WEIGHTS)
+    assert decided(on(LARGE, Rung.RESIDENT), on(SMALL, Rung.CPU)) == StepDown(
+        start=Start(rung=Rung.CPU_TILED_DECODE, most=1, alone=True)
+    )
+    assert decided(last) == StepDown(start=Start(), device_name=LARGE)
+    lower = Start(rung=Rung.CPU, most=1, alone=True)
+    assert decided(on(LARGE, Rung.SEQUENTIAL_OFFLOAD), last) == StepDown(start=lower, device_name=LARGE)
+    end = decided(on(LARGE, Rung.CPU_MAPPED_WEIGHTS), last)
+    if may_wait:
+        assert end == WaitForMemory()
+    else:
+        assert isinstance(end, GiveUp)
+        assert end.failure.message == (
+            f"it broke (tried: cpu_mapped_weights on {LARGE}, cpu_mapped_weights on {SMALL})"
+        )
 
 
 def test_an_attempt_that_took_the_daemon_with_it_ran_out_of_memory() -> None:

@@ -166,3 +166,14 @@ def test_one_worker_gets_the_captions_of_two_batches_and_several_share_them(
         daemon.turn()
         assert [[len(batch.tasks) for batch in worker.batches] for worker in pool] == [[one] for one in given]
         assert {batch.together for worker in pool for batch in worker.batches} == {CAPTIONS}
+
+
+def test_the_sidecar_names_the_node_where_that_is_another_machine(house: House) -> None:
+    here, there = ScriptedWorker(make), ScriptedWorker(make)
+    there.node = "box-2"
+    for name in ("a", "b"):
+        house.drop(f"{name}.yaml", f"prompt: {name}\n".encode())
+    with house.daemon([here, there], batch=1) as daemon:
+        daemon.run()
+    assert len(here.batches) == len(there.batches) == 1
+    assert [house.sidecar(f"{name}.json").get("node") for name in ("a", "b")] == [None, "box-2"]

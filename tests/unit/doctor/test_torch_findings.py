@@ -32,7 +32,13 @@ from aura_daemon.config.engine import (
 )
 from aura_daemon.doctor.report import LadderPlan, ModelPresence, PlanRequest, ProbeAnswer, ProbeRequest
 from aura_daemon.doctor.torch_findings import findings
-from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONERS, STANDARD_LAYER, STANDARD_PARTS
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.footprints import (
+    STANDARD_CAPTIONERS,
+    STANDARD_LAYER,
+    STANDARD_PARTS,
+    standard_footprint,
+)
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Produced
@@ -145,13 +151,18 @@ def test_the_models_for_questions_and_for_matching_are_looked_for_too(
     assert 0.8e9 < matcher.weight_bytes < 1e9
 
 
-def test_without_the_checker_it_takes_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_checker_takes_no_memory_while_a_cpu_draws_and_the_host_s_beside_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     off = GenerateSettings(model="nobody/has-this", safety=Safety.OFF)
     settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=off)
     without = plan_of(findings(asked("nobody/has-this", settings=settings))).ladder[0].needed_bytes
     with_it = plan_of(findings(asked("nobody/has-this"))).ladder[0].needed_bytes
-    assert with_it - without > 4 * STANDARD_PARTS["safety_checker"]
+    assert 0 <= with_it - without < 0.2 * GIB
+    on_gpu = Placement(device="cuda:0", device_name="a GPU", dtype=Dtype.FLOAT16, rung=Rung.RESIDENT)
+    beside = standard_footprint(on_gpu).beside_bytes, standard_footprint(on_gpu, with_checker=False).beside_bytes
+    assert beside == (4 * STANDARD_PARTS["safety_checker"], 0)
 
 
 def test_a_model_that_cannot_be_used_has_no_plan(tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ import pytest
 
 from aura_daemon.gallery.gallery import INDEX_INTERVAL_S, Gallery
 from aura_daemon.gallery.paging import Paging
-from aura_daemon.health.document import Health
+from aura_daemon.health.document import CurrentJob, Health, Status, WorkerState
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered
 from aura_daemon.jobs.results import Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.system.mount_guard import MountGuard
+from tests.support.health_documents import worker
 from tests.support.house import PNG, House
 from tests.support.pictured import pictured
 from tests.torture import beside
@@ -247,6 +248,28 @@ def test_steps_of_a_job_are_no_news_but_a_hold_up_is(house: House) -> None:
         gallery.on_event(HealthWritten(document=held))
         work_off(gallery, clock)
     assert "it is full" in index_of(house)
+
+
+def test_each_of_several_workers_is_told_but_not_its_steps(house: House) -> None:
+    last = health_of(drain_with_events(house)).model_copy(update={"status": Status.OK})
+    job = CurrentJob(id="1", kind="generate", source="a&b.yaml", step=1, steps=8, eta_s=None, loading=None)
+    workers = [worker("1", job), worker("2", state=WorkerState.WAITING, node="", device_name=None, models=[])]
+    clock = Hand()
+    with opened(house, clock) as gallery:
+        gallery.on_event(HealthWritten(document=last.model_copy(update={"workers": workers})))
+        work_off(gallery, clock)
+        then = [worker("1", job.model_copy(update={"step": 2})), workers[1]]
+        gallery.on_event(HealthWritten(document=last.model_copy(update={"workers": then})))
+        assert gallery.due_in_s() is None
+        text = index_of(house)
+        moved = [worker("1", job, node="box-9"), workers[1]]
+        gallery.on_event(HealthWritten(document=last.model_copy(update={"workers": moved})))
+        work_off(gallery, clock)
+    assert "1 of 2 at work" in text
+    assert '<span class="what">a&amp;b.yaml</span><span class="from">box-1 · H200 · resident · sd-1.4</span>' in text
+    assert '<span class="what">waits for a place</span>' in text
+    assert "box-9 · H200" in index_of(house)
+    assert "step" not in text[text.index('id="workers"') : text.index('id="results"')]
 
 
 def test_an_index_that_someone_deleted_comes_back_with_the_next_heartbeat(house: House) -> None:

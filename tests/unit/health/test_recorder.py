@@ -127,6 +127,7 @@ def test_a_model_is_loaded_by_one_worker_and_not_by_the_others(house: House) -> 
         daemon.turn()
         told = [worker.current.progress for worker in daemon.health.document().workers if worker.current is not None]
         assert told == ["step 2 of 2", "loading big 50 %"]
+        assert [worker.models for worker in daemon.health.document().workers] == [["scripted"], ["big"]]
 
 
 def test_jobs_that_find_no_worker_are_held_up_until_one_has_a_place(house: House) -> None:

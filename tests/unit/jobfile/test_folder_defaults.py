@@ -68,6 +68,7 @@ GOOD = {
     "best_of": [1, 4.0],
     "caption": [{}, {"place": "beside", "existing": "append"}, {"extension": "TXT", "prefix": 7, "suffix": None}],
 }
+SCHEMA = jsonschema.Draft202012Validator(defaults_schema())
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
 
 
@@ -99,7 +100,11 @@ def test_every_key_can_be_set_for_a_folder(key: str, value: object) -> None:
     assert set(GOOD) == KEYS
     text = yaml.safe_dump({key: value})
     assert isinstance(parsed(text), FolderDefaults), parsed(text)
-    jsonschema.validate({key: value}, defaults_schema())
+    SCHEMA.validate({key: value})
+
+
+def test_the_schema_of_folder_settings_is_a_schema() -> None:
+    SCHEMA.check_schema(SCHEMA.schema)
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in BAD.items() for value in values])
@@ -107,7 +112,7 @@ def test_a_wrong_value_is_refused_as_in_a_job_file(key: str, value: object) -> N
     (problem,) = parsed(f"# a comment\n{key}: {value}\n")  # type: ignore[misc]
     assert problem.startswith(f"sub/_defaults.yaml:2: {key}: must be ")
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({key: value}, defaults_schema())
+        SCHEMA.validate({key: value})
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,7 @@ def test_what_is_no_folder_setting_is_refused_with_the_mend(text: str, words: st
 def test_how_texts_are_cut_can_be_said_for_a_folder_and_for_no_job(value: str | None) -> None:
     found = parsed(yaml.safe_dump({"prompt_lines": value}))
     assert isinstance(found, FolderDefaults)
-    jsonschema.validate({"prompt_lines": value}, defaults_schema())
+    SCHEMA.validate({"prompt_lines": value})
     assert asked("prompt: x", found) == asked("prompt: x")
     assert prompt_lines_of([found], PromptLines.LINES) == (value or "lines")
     refused = parse(SourceKind.JOB_FILE, b"prompt: x\nprompt_lines: whole\n", file="cat.yaml")
@@ -144,14 +149,14 @@ def test_another_way_of_cutting_texts_is_refused(value: str, suggestion: str) ->
     message = f"sub/_defaults.yaml:2: prompt_lines: must be one of auto, lines, whole (given: {value}){suggestion}"
     assert problem == message
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(f"prompt_lines: {value}"), defaults_schema())
+        SCHEMA.validate(yaml.safe_load(f"prompt_lines: {value}"))
     assert "did you mean `prompt_lines`?" in parsed("prompt_line: whole")[0]  # type: ignore[index]
 
 
 def test_a_folder_that_regenerates_is_about_images_that_are_dropped_there() -> None:
     said = parsed("task: regenerate\nsteps: 4\n")
     assert isinstance(said, FolderDefaults)
-    jsonschema.validate({"task": "regenerate"}, defaults_schema())
+    SCHEMA.validate({"task": "regenerate"})
     far = folder(guidance_scale=3.0, priority=2, max_new_tokens=9, strength=0.5)
     assert for_image([said, far]) == RegenerateSpec(
         request=RegenerateRequest(keys={"steps": 4, "guidance_scale": 3.0}), priority=2

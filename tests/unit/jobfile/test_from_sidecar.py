@@ -209,6 +209,14 @@ def test_nothing_differs_from_a_run_under_the_same_conditions() -> None:
     assert differences(document(DRAWN), produced(DRAWN)) == ()
 
 
+def test_on_which_machine_it_was_made_is_told_and_makes_no_difference() -> None:
+    assert "node" not in json.loads(document(DRAWN).to_json())
+    elsewhere = json.loads(document(DRAWN).to_json()) | {"node": "box-2"}
+    read = parse(json.dumps(elsewhere).encode(), file="a.json")
+    assert isinstance(read, Sidecar)
+    assert (read.node, differences(read, produced(DRAWN))) == ("box-2", ())
+
+
 THREADS = "number of CPU threads (`threads` sets it) than the sidecar's"
 TWO = Processor(name="EPYC", capability="AVX2", threads=2)
 

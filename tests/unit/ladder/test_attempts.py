@@ -16,6 +16,7 @@ from aura_daemon.ladder.attempts import (
     StartedAttempt,
     attempt_of,
     kind_when_killed,
+    next_elsewhere,
     next_start,
     with_attempt,
 )
@@ -79,6 +80,48 @@ def test_a_caption_has_fewer_rungs() -> None:
     assert lower == Start(rung=Rung.CPU_HALF_WEIGHTS, most=1, alone=True)
 
 
+SMALL, LARGE = "a card of 4 GB", "a card of 24 GB"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "device_name", "start"),
+    [
+        ([replace(full(Rung.RESIDENT), device_name=SMALL)], LARGE, TOP),
+        (
+            [replace(full(Rung.RESIDENT), device_name=SMALL)],
+            SMALL,
+            Start(rung=Rung.TILED_DECODE, most=1, alone=True),
+        ),
+        (
+            [replace(full(Rung.SPLIT_GUIDANCE), device_name=SMALL), replace(full(Rung.RESIDENT), device_name=LARGE)],
+            SMALL,
+            Start(rung=Rung.FP8_STORAGE, most=1, alone=True),
+        ),
+        # What is not known, of a worker or of an attempt of an earlier version, counts:
+        (
+            [replace(full(Rung.RESIDENT), device_name=SMALL)],
+            "",
+            Start(rung=Rung.TILED_DECODE, most=1, alone=True),
+        ),
+        ([full(Rung.RESIDENT)], LARGE, Start(rung=Rung.TILED_DECODE, most=1, alone=True)),
+        # A job that takes its worker with it may do so anywhere:
+        ([replace(CRASHED, device_name=SMALL)], LARGE, Start(most=1)),
+        ([replace(full(Rung.CPU_MAPPED_WEIGHTS), device_name=SMALL)], SMALL, None),
+    ],
+)
+def test_an_attempt_counts_on_the_model_of_device_that_it_was_made_on(
+    attempts: list[Attempt], device_name: str, start: Start | None
+) -> None:
+    assert next_start(attempts, JobKind.GENERATE, device_name) == start
+
+
+def test_elsewhere_is_the_first_model_of_device_on_which_a_rung_is_left() -> None:
+    out = [replace(full(Rung.CPU_MAPPED_WEIGHTS), device_name=SMALL)]
+    assert next_elsewhere(out, JobKind.GENERATE, [SMALL, LARGE]) == (LARGE, TOP)
+    assert next_elsewhere(out, JobKind.GENERATE, [SMALL]) is None
+    assert next_elsewhere(out, JobKind.GENERATE, []) is None
+
+
 TRIED = RunConditions(
     device="cuda:0",
     device_name="a GPU",
@@ -104,6 +147,8 @@ def test_of_an_attempt_is_kept_how_it_ran() -> None:
         peak_bytes=7,
         seconds=1.5,
     )
+    named = attempt_of(TRIED, kind=FailureKind.DEADLINE, reason="it hung", seconds=1.5, device_name="its card")
+    assert named == replace(kept, device_name="its card")
     early = attempt_of(None, kind=FailureKind.DEADLINE, reason="it hung", seconds=1.5)
     assert early == replace(kept, device="", rung=None, batch=1, alone=True, peak_bytes=0)
 

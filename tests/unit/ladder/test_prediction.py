@@ -48,6 +48,7 @@ def footprints(draw: st.DrawFn) -> Footprint:
         text_bytes=draw(st.integers(0, 8 * GIB)),
         vae_bytes=draw(st.integers(0, GIB)),
         beside_bytes=draw(st.integers(0, 2 * GIB)),
+        visiting_bytes=draw(st.integers(0, GIB)),
         largest_layer_bytes=draw(st.integers(0, unet // 4)),
         element_bytes=draw(st.sampled_from([2, 4])),
         unet_elements=draw(st.floats(0, 1000)),
@@ -156,6 +157,17 @@ def test_weights_that_stay_in_their_files_take_nothing_but_a_layer_and_the_text_
 
 def test_a_square_picture_on_the_cpu_in_bfloat16_takes_no_more_than_promised() -> None:
     assert predicted_bytes(on_cpu(2), Rung.CPU, SQUARE) <= 4.0 * GIB
+
+
+def test_a_part_that_visits_takes_the_place_of_what_is_computed_where_it_is_larger() -> None:
+    held = on_cpu(4)
+    visiting = replace(held, text_bytes=0, beside_bytes=0, visiting_bytes=630 * MIB)
+    small = Extent(width=256, height=256)
+    saved = predicted_bytes(held, Rung.CPU, SQUARE) - predicted_bytes(visiting, Rung.CPU, SQUARE)
+    assert saved == held.text_bytes + held.beside_bytes
+    assert predicted_bytes(visiting, Rung.CPU, small) - 630 * MIB == (
+        held.base_bytes + held.unet_bytes + held.vae_bytes + held.workspace_bytes
+    )
 
 
 def test_the_parameters_of_a_unet_are_counted_in_the_format_that_it_computes_in() -> None:

@@ -68,7 +68,8 @@ class Machine:
 
     def need(self, rung: Rung, extent: Extent) -> MemoryNeed:
         footprint = on_cpu(2) if RUNGS[rung].on_cpu else ON_GPU
-        here = [one for one in self.measured if one.device == self.device(rung)]
+        device = self.device(rung)
+        here = [one for one in self.measured if one.device == device]
         taken = expected_bytes(footprint, rung, extent, here, climb_after=self.climb_after)
         return MemoryNeed(bytes=taken, host_bytes=host_bytes(footprint, rung))
 

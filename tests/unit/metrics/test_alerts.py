@@ -57,6 +57,8 @@ CASES: Final = [
     ("AuraDiskHeldUp", {HELD("model"): "1x20"}, 6, False),
     ("AuraMemoryHeldUp", {HELD("memory"): "1x40"}, 31, True),
     ("AuraMemoryHeldUp", {HELD("memory"): "1x20 0x1 1x20"}, 31, False),
+    ("AuraNoWorker", {HELD("workers"): "1x40"}, 31, True),
+    ("AuraNoWorker", {HELD("workers"): "1x20 0x1 1x20"}, 31, False),
     ("AuraQueueOld", {OLDEST: BEATS}, 136, True),
     ("AuraQueueOld", {OLDEST: BEATS}, 130, False),
     ("AuraNothingDone", {QUEUE: "4x200", JOBS("done"): "7x200", START: "0x200"}, 95, True),
@@ -115,6 +117,7 @@ def _kept(alert: str) -> dict[str, str]:
         "AuraDaemonDegraded": {"status": "degraded"},
         "AuraModelHeldUp": {"what": "model"},
         "AuraMemoryHeldUp": {"what": "memory"},
+        "AuraNoWorker": {"what": "workers"},
         "AuraWorkerRestarts": {"reason": "died"},
     }
     return kept.get(alert, {})

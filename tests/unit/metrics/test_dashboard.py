@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aura_daemon.health.listener import HealthWritten
 from aura_daemon.metrics.daemon_metrics import DaemonMetrics
 from tests.support import promtool
-from tests.support.health_documents import health_document
+from tests.support.health_documents import health_document, worker
 from tests.unit.metrics.test_alerts import PAGE, ROOT, rules
 
 FILE: Final = ROOT / "contrib" / "grafana" / "aura-daemon.json"
@@ -56,7 +56,7 @@ def queries() -> list[str]:
 def metrics() -> dict[str, set[tuple[str, str]]]:
     """Name of a series -> its labels and their values; those of a histogram without its bounds."""
     registry = DaemonMetrics()
-    registry.on_event(HealthWritten(document=health_document()))
+    registry.on_event(HealthWritten(document=health_document(workers=[worker("1")])))
     found: dict[str, set[tuple[str, str]]] = {}
     for family in text_string_to_metric_families(registry.render().decode()):
         names = {sample.name for sample in family.samples} or {family.name}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.health.document import Holdup
+from aura_daemon.health.document import CurrentJob, Holdup, WorkerMemory, WorkerState
 from aura_daemon.health.holdups import HTTP, IMAGES, JOURNAL, OUTBOX, SOURCES, WORKERS, memory_for
 from aura_daemon.metrics.gauges import PREFIX, HoldupKind, gauges_of, holdup_kind
-from tests.support.health_documents import MIB, health_document
+from tests.support.health_documents import MIB, health_document, worker
 
 
 def values(**changes: object) -> dict[str, float]:
@@ -53,6 +53,7 @@ def test_of_status_and_rung_one_is_1_and_the_others_are_0() -> None:
         (OUTBOX, HoldupKind.OUTBOX),
         (JOURNAL, HoldupKind.JOURNAL),
         (SOURCES, HoldupKind.SOURCES),
+        ("worker gpu 1", HoldupKind.WORKERS),
         *((images, HoldupKind.IMAGES) for images in IMAGES.values()),
         ("folder settings", HoldupKind.FOLDER_SETTINGS),
         (WORKERS, HoldupKind.WORKERS),
@@ -65,3 +66,29 @@ def test_hold_ups_are_told_by_their_kind_whatever_they_name(what: str, kind: Hol
     assert {name: value for name, value in held.items() if name.startswith("holdups") and value} == {
         f"holdups{{{kind}}}": 1
     }
+
+
+def test_each_worker_tells_where_it_is_and_what_it_does() -> None:
+    job = CurrentJob(id="j", kind="generate", source="cat.txt", step=3, steps=8, eta_s=None, loading=None)
+    nowhere = worker("gpu 1", node="", state=WorkerState.WAITING, device_name=None, rung=None, memory=WorkerMemory())
+    found = values(workers=[worker("gpu 0", job, jobs=["j", "k"]), nowhere])
+    told = {
+        name.removeprefix("worker_"): value for name, value in found.items() if name.startswith("worker_") and value
+    }
+    assert told == {
+        "info{gpu 0}{box-gpu 0}{NVIDIA H200}{resident}": 1,
+        "info{gpu 1}{}{}{}": 1,
+        "state{gpu 0}{running}": 1,
+        "state{gpu 1}{waiting}": 1,
+        "jobs{gpu 0}": 2,
+        "steps{gpu 0}{done}": 3,
+        "steps{gpu 0}{all}": 8,
+        "memory_bytes{gpu 0}{worker}": MIB,
+        "memory_bytes{gpu 0}{device_used}": 2 * MIB,
+        "memory_bytes{gpu 0}{device_free}": 3 * MIB,
+    }
+    assert (found["worker_state{gpu 1}{running}"], found["worker_jobs{gpu 1}"]) == (0, 0)
+
+
+def test_the_only_worker_has_a_label_though_it_has_no_name() -> None:
+    assert values(workers=[worker("", node="")])["worker_state{1}{idle}"] == 1

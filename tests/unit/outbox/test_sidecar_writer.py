@@ -206,6 +206,7 @@ TRIED = (
         kind=FailureKind.OUT_OF_MEMORY,
         reason="it is full",
         device="cuda:0",
+        device_name="a card",
         rung=Rung.RESIDENT,
         batch=4,
         alone=False,
@@ -215,12 +216,12 @@ TRIED = (
 )
 RECORDED = [
     {
-        "device": "", "rung": None, "batch_size": 1, "outcome": "crashed", "reason": "it fell", "peak_bytes": 0,
-        "seconds": 0.123,
+        "device": "", "device_name": "", "rung": None, "batch_size": 1, "outcome": "crashed", "reason": "it fell",
+        "peak_bytes": 0, "seconds": 0.123,
     },
     {
-        "device": "cuda:0", "rung": "resident", "batch_size": 4, "outcome": "out_of_memory", "reason": "it is full",
-        "peak_bytes": 7, "seconds": 2.0,
+        "device": "cuda:0", "device_name": "a card", "rung": "resident", "batch_size": 4, "outcome": "out_of_memory",
+        "reason": "it is full", "peak_bytes": 7, "seconds": 2.0,
     },
 ]  # fmt: skip
 
@@ -240,8 +241,8 @@ def test_a_sidecar_lists_every_attempt_and_the_one_that_worked_last() -> None:
     assert page["attempts"] == 3
     assert page["tried"][:2] == RECORDED
     assert page["tried"][2] == {
-        "device": "cpu", "rung": "cpu", "batch_size": 1, "outcome": "done", "reason": "", "peak_bytes": 1,
-        "seconds": 1.235,
+        "device": "cpu", "device_name": "", "rung": "cpu", "batch_size": 1, "outcome": "done", "reason": "",
+        "peak_bytes": 1, "seconds": 1.235,
     }  # fmt: skip
     assert parse(made.to_json(), file="cat.json") == made
     jsonschema.Draft202012Validator(Sidecar.model_json_schema(by_alias=True)).validate(page)

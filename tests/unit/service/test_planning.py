@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.errors import UserError
-from aura_daemon.service.plan import GpuKind, Network, Scope
+from aura_daemon.service.plan import Cluster, GpuKind, Network, Scope
 from aura_daemon.service.planning import PlannedService, ServiceOptions, not_usable, plan_service, scope_of
 from aura_daemon.system import accounts
 
@@ -69,6 +69,8 @@ def test_it_runs_this_program_with_this_file(alone: Path) -> None:
         ("http: {listen: 'unix:/run/aura/http.sock'}", None, Network.NONE),
         ("http: {listen: 10.0.0.1:9750, token_file: t}", None, Network.FULL),
         ("http: {listen: 10.0.0.1:9750, token_file: t}", False, Network.LOOPBACK),
+        ("workers: {kind: ray, address: '10.0.0.1:6379', token_file: t}", None, Network.FULL),
+        ("workers: {kind: ray}", None, Network.LOOPBACK),
         ("http: {listen: 127.0.0.1:9750}\ncaption: {model: blip-base}", None, Network.FULL),
     ],
 )
@@ -84,6 +86,16 @@ def test_what_was_chosen_for_them_is_told() -> None:
     assert "Without the network sd-1.4 must be in the folder of models already." in closed.notes
     asked = planned("http: {listen: 10.0.0.1:9750, token_file: t}")
     assert "It may use the network, because `http.listen` answers other machines." in asked.notes
+
+
+def test_a_service_whose_workers_are_on_a_cluster_needs_the_network_and_a_node(alone: Path) -> None:
+    text = "workers: {kind: ray, address: '10.0.0.1:6379', token_file: t}"
+    service = planned(text)
+    assert service.plan.cluster is Cluster.JOINED
+    assert str(alone / "t") in service.plan.read
+    assert any("10.0.0.1:6379; a node of that must run on this machine" in note for note in service.notes)
+    (told,) = problems(ServiceOptions(scope=Scope.USER, network=False), configured(text))
+    assert told.startswith("--no-network: its workers are on a cluster, 10.0.0.1:6379")
 
 
 def test_the_token_is_read_and_the_folders_of_textfile_and_socket_are_written(alone: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.service.plan import WRITTEN_BY, GpuKind, Network, ServicePlan
+from aura_daemon.service.plan import WRITTEN_BY, Cluster, GpuKind, Network, ServicePlan
 from aura_daemon.service.systemd_unit import unit_text
 from tests.unit.service.plans import SYSTEM, USER, changed, lines_of
 
@@ -21,6 +21,7 @@ FETCHING = changed(network=Network.FULL)
 SCRAPED = changed(network=Network.LOOPBACK)
 MONITORED = changed(network=Network.LOOPBACK, written=("/run/aura", "/var/lib/node_exporter/textfile"))
 WITH_GPU = changed(gpus=tuple(GpuKind), further_groups=("render", "video"))
+JOINED = changed(network=Network.FULL, cluster=Cluster.JOINED)
 ODD = changed(
     inbox='/srv/my "aura" 50%/in box',
     outbox="/srv/other/out$box",
@@ -36,6 +37,8 @@ PLANS = {
     "scraped": SCRAPED,
     "monitored": MONITORED,
     "gpu": WITH_GPU,
+    "cluster": JOINED,
+    "cluster of its own": changed(network=Network.LOOPBACK, cluster=Cluster.OWN),
     "odd names": ODD,
     "in homes": changed(inbox="/home/me/aura/in", outbox="/home/me/aura/out"),
     "user": USER,
@@ -94,6 +97,18 @@ def test_the_network_is_closed_unless_models_are_fetched_or_metrics_read() -> No
     assert "IPAddressDeny" not in fetching
     assert "HF_HUB_OFFLINE=1" not in fetching["Environment"]
     assert fetching["After"] == ["network-online.target"]
+
+
+def test_a_node_of_a_cluster_is_seen_and_spoken_to_and_nothing_else_is_opened() -> None:
+    unit, alone = lines_of(unit_text(JOINED)), lines_of(unit_text(FETCHING))
+    assert (alone["PrivateTmp"], alone["ProtectProc"]) == (["yes"], ["invisible"])
+    differing = {key for key in unit.keys() | alone.keys() if unit.get(key) != alone.get(key)}
+    opened = {"PrivateTmp", "ProtectProc", "ReadWritePaths", "RestrictAddressFamilies", "TasksMax", "After"}
+    assert differing == opened
+    assert "PrivateTmp" not in unit
+    assert "ProtectProc" not in unit
+    assert unit["ReadWritePaths"] == ["-/srv/aura -/tmp"]
+    assert unit["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6 AF_NETLINK"]
 
 
 def test_a_gpu_keeps_its_devices_and_a_cpu_has_none() -> None:

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import syncing
 from tests.conftest import Mount
-from tests.support.house import on_two_file_systems, sha256
+from tests.support.dying import in_a_process
+from tests.support.house import sha256
 
-SHM = Path("/dev/shm")
+FILE_SYSTEMS = (Path("/dev/shm"), Path("/var/tmp"), Path(__file__).parent)
+"""Folders of which one is on another file system than the tests' folders."""
 
 
 @pytest.fixture
@@ -27,9 +30,11 @@ def temp(tmp_path: Path) -> Path:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
     """A folder on another file system."""
-    if not on_two_file_systems(tmp_path, SHM):
-        pytest.skip("/dev/shm is no other file system here")
-    with tempfile.TemporaryDirectory(dir=SHM) as folder:
+    here = tmp_path.stat().st_dev
+    others = [place for place in FILE_SYSTEMS if os.access(place, os.W_OK) and place.stat().st_dev != here]
+    if not others:
+        pytest.skip("there is but one file system here")
+    with tempfile.TemporaryDirectory(dir=others[0]) as folder:
         yield Path(folder)
 
 
@@ -220,3 +225,11 @@ def test_files_that_belong_together_come_all_or_none(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         durable_files.write_all({first: b"3", second: b"4"}, temp_folder=temp)
     assert (first.exists(), second.read_bytes(), list(temp.iterdir())) == (False, b"2", [])
+
+
+def test_a_forked_process_waits_for_the_disk_with_threads_of_its_own(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    assert syncing.at_once(syncing.sync_folder, folders) == [None, None]
+    assert in_a_process(lambda: syncing.at_once(syncing.sync_folder, folders) != [None, None]) == 0

@@ -52,6 +52,32 @@ def test_one_that_died_without_a_job_is_not_started_ahead_again(worker: Scripted
         assert worker.starts == 1
 
 
+def test_of_several_the_first_is_started_ahead_and_the_others_with_their_first_jobs() -> None:
+    workers = [ScriptedWorker(make) for _ in range(3)]
+    for one in workers:
+        one.starts_ahead = True
+    pool = WorkerPool({f"gpu {number}": one for number, one in enumerate(workers)})
+    prestarter = Prestarter(Prestart.ALWAYS, pool)
+    prestarter.begin()
+    prestarter.expect_work()
+    assert [one.starts for one in workers] == [1, 0, 0]
+    workers[0].stop(0.0)
+    workers[1].prestart()
+    prestarter.expect_work()  # one runs already, whichever
+    assert [one.starts for one in workers] == [1, 1, 0]
+    for one, slot in zip(workers, pool.slots, strict=True):
+        one.stop(0.0)
+        slot.poll()
+    workers[0].lost_device = "it fell off the bus"
+    workers[0].prestart()
+    pool.slots[0].poll()
+    workers[0].stop(0.0)
+    prestarter.expect_work()
+    assert [one.starts for one in workers] == [2, 2, 0]  # the second: the first found no device
+    for one in workers:
+        one.close()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "starts"), [("cat.yaml", b"prompt: a cat", 1), ("cat.png", PNG, 1), ("cat.zip", b"PK", 0)]
 )

@@ -88,3 +88,14 @@ def test_nothing_is_reported_to_the_makers_of_openvino(unet: OpenVinoUNet) -> No
 
     assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
     assert sys.modules[TELEMETRY] is None
+
+
+@torch.no_grad()
+def test_what_was_given_back_is_taken_again_and_computes_the_same(unet: OpenVinoUNet) -> None:
+    sample, embeddings = torch.ones(2, 4, 8, 8), torch.ones(2, 77, 64)
+    noise, feature = unet.full(sample, 1, embeddings)
+    again = unet.shallow(sample, 1, embeddings, feature)
+    for compiled in unet._sizes.values():
+        compiled.give_back()
+    assert torch.equal(unet.full(sample, 1, embeddings)[0], noise)
+    assert torch.equal(unet.shallow(sample, 1, embeddings, feature), again)

@@ -11,13 +11,25 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from transformers import CLIPTextModel
 
-from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Attention, CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
-from aura_daemon.engines.placement.mapped_weights import left_in_files, mapped_formats, stored_bytes
+from aura_daemon.engines.placement.mapped_weights import (
+    CHECKER,
+    READER,
+    VISITOR_BYTES,
+    left_in_files,
+    mapped_formats,
+    stored_bytes,
+    visitors,
+    visits,
+)
 from aura_daemon.engines.session import Session
+from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.ladder.attempts import Start
@@ -171,3 +183,68 @@ def test_pages_of_files_are_no_need_and_what_comes_and_goes_is_seen(tmp_path: Pa
             time.sleep(0.01)
         del filled
     assert peak.highest_bytes() > before + (64 << 20)
+
+
+@pytest.mark.parametrize(
+    ("part", "dtype", "rung", "stays"),
+    [
+        (CHECKER, Dtype.BFLOAT16, Rung.CPU, True),
+        (CHECKER, Dtype.FLOAT32, Rung.CPU_HALF_WEIGHTS, True),
+        (READER, Dtype.BFLOAT16, Rung.CPU, False),
+        (READER, Dtype.FLOAT32, Rung.CPU, True),
+        (READER, Dtype.FLOAT32, Rung.CPU_HALF_WEIGHTS, False),
+    ],
+)
+def test_what_computes_for_a_moment_stays_in_its_file_where_that_saves_much(
+    part: str, dtype: Dtype, rung: Rung, stays: bool
+) -> None:
+    placement = replace(placed(rung), dtype=dtype)
+    assert visits(part, VISITOR_BYTES, placement) is stays
+    assert not visits(part, VISITOR_BYTES - 1, placement)
+    assert not visits(part, VISITOR_BYTES, replace(placement, device="cuda:0"))
+
+
+@torch.no_grad()
+def test_parts_that_visit_compute_the_same_and_leave_no_page_in_memory(tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "model", safety_checker=True)
+    whole = enlarge(folder)
+    files, placement = files_of(folder), placed(Rung.CPU)
+    visiting = visitors(files, placement)
+    assert visiting == {part: folder / part / "model.safetensors" for part in (CHECKER, READER)}
+    assert visitors(files, placement, with_checker=False).keys() == {READER}
+    assert visitors(replace(files, weights=replace(files.weights, pickled=True)), placement) == {}
+
+    parts = load_parts(files, placement, Attention.SDPA, with_checker=True)
+    checker = parts.checker
+    assert checker is not None
+    random, words = torch.Generator().manual_seed(0), torch.arange(77)[None]
+    seen = {"clip_input": torch.randn(1, 3, 32, 32, generator=random), "images": torch.zeros(1, 1, 1, 3)}
+    with parts.text_encoder.onloaded():
+        assert torch.equal(parts.text_encoder.module(words)[0], whole[READER](words)[0])
+    with checker.onloaded():
+        assert torch.equal(
+            checker.module.vision_model(seen["clip_input"])[1], whole[CHECKER].vision_model(seen["clip_input"])[1]
+        )
+    assert {part: resident_kb(file) for part, file in visiting.items()} == {CHECKER: 0, READER: 0}
+
+
+def enlarge(folder: Path) -> dict[str, Any]:
+    """Gives a tiny model a text encoder and a safety checker that are large enough to visit; both in float32."""
+    torch.manual_seed(1)
+    whole: dict[str, Any] = {}
+    for part, kind in ((READER, CLIPTextModel), (CHECKER, StableDiffusionSafetyChecker)):
+        config = kind.config_class.from_pretrained(folder / part)
+        inner = config.vision_config if part == CHECKER else config
+        inner.intermediate_size = VISITOR_BYTES // (4 * 2 * inner.hidden_size) + 1
+        made = kind(config).half().eval()  # as files are published
+        made.save_pretrained(folder / part)
+        whole[part] = made.float()
+    return whole
+
+
+def resident_kb(file: Path) -> int:
+    """How much of a mapped file is in this process."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    places = [number for number, line in enumerate(lines) if line.endswith(f" {file}")]
+    assert places, file
+    return sum(int(lines[place + 4].split()[1]) for place in places)

@@ -22,11 +22,13 @@ from aura_daemon.jobs.sources import SourceKind
 FACTS = PictureFacts(text="sea, {red|blue} <lora:x:2> (sun:1.5)", exif={"Model": "X-T1", "ISO": "200"})
 WATERCOLOUR = 'task: generate\nimage: "{file}"\nprompt: "watercolour of {stem}, {date}"\nstrength: 0.5\n'
 
+SCHEMA = jsonschema.Draft202012Validator(defaults_schema())
+
 
 def folder(text: str, name: str = "in/_defaults.yaml") -> FolderDefaults:
     found = parse_defaults(text.encode(), file=name, sha256="0" * 64)
     assert isinstance(found, FolderDefaults), [str(problem) for problem in found]
-    jsonschema.validate(yaml.safe_load(text) or {}, defaults_schema())
+    SCHEMA.validate(yaml.safe_load(text) or {})
     return found
 
 

@@ -146,7 +146,7 @@ def test_previews_are_decoded_by_the_tiny_decoder_at_every_level(model: Path) ->
     on = Session(settings_of(model))
     assert isinstance(run(on, listener, speed=Speed.EXACT, steps=2, preview=1), Produced)
     engine = next(iter(on._models._loaded.values())).engine
-    assert engine._pipelines._tiny is not None  # type: ignore[attr-defined]
+    assert engine.pipelines._tiny is not None  # type: ignore[attr-defined]
     (shutil.copytree(model, model.parent / "damaged")).joinpath("x").touch()
     config = model.parent / "damaged" / "turbo" / "decoder" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "decoder_block_out_channels": [4, 4, 4, 4]}))
