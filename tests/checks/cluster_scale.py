@@ -119,7 +119,8 @@ class Load:
         return next((sample for sample in self._samples if sample[1] >= done), self._samples[-1])
 
     def _done(self) -> int:
-        return sum(name.endswith(".json") for name in os.listdir(self.house.outbox))  # noqa: PTH208 - of thousands
+        names = os.listdir(self.house.outbox)  # noqa: PTH208 - of thousands
+        return sum(name.endswith(".json") and name[0].isdigit() for name in names)
 
     def _drawers(self) -> set[str]:
         with suppress(OSError):
