@@ -6,15 +6,12 @@ several computers, each of which is imported at its first use. Importing this mo
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import importlib.abc
 import importlib.metadata
 import importlib.util
-import os
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -24,6 +21,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
 from aura_daemon.engines.transformers_names import names_when_asked
+from aura_daemon.system.processes.linking import load_beside
 
 COMPILER: Final = "torch._dynamo"
 
@@ -89,18 +87,13 @@ def _load_torch_beside() -> None:
     To import torch loads them with the interpreter's lock held; here the lock is given up. What fails here fails there.
     """
     found = importlib.util.find_spec("torch")
-    if sys.platform != "linux" or found is None or found.origin is None:
+    if found is None or found.origin is None:
         return
     folder = Path(found.origin).parent / "lib"
-
-    def load() -> None:
-        load_library = ctypes.CDLL(None).dlopen
-        load_library(bytes(folder / "libtorch_global_deps.so"), os.RTLD_NOW | os.RTLD_GLOBAL)  # as torch does
-        load_library(bytes(folder / "libtorch_python.so"), os.RTLD_NOW)
-
     for name in IN_C:
         importlib.import_module(name)
-    threading.Thread(target=load, name="torch's libraries", daemon=True).start()
+    shown = folder / "libtorch_global_deps.so"  # as torch does
+    load_beside((shown, folder / "libtorch_python.so"), shown=shown)
     for name in WITHOUT_TORCH:
         importlib.import_module(name)
 

@@ -167,7 +167,10 @@ def ran(platform: str, code: str, *arguments: str, house: House | None = None) -
 def test_every_module_without_torch_is_imported_elsewhere(platform: str) -> None:
     given = OF_LINUX_ALONE | {"aura_daemon.__main__", "aura_daemon.workers.engine_runner"}
     given |= {"aura_daemon.doctor.torch_findings", "aura_daemon.bench.bare_pictures"}
-    given |= {f"aura_daemon.bench.children.{name}" for name in ("ceilings", "plain", "plain_captions", "random_models")}
+    given |= {
+        f"aura_daemon.bench.children.{name}"
+        for name in ("ceilings", "plain", "plain_captions", "random_models", "switched_pictures")
+    }
     given |= {
         "aura_daemon.cli.setup.fetch"
     }  # the hub's client imports Python's own modules for Windows, which are not here

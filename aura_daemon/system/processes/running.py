@@ -1,4 +1,4 @@
-"""Whether a process runs. In: its number. Out: yes or no."""
+"""Whether a process runs, and how far behind others this one stands."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def exists(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     return True
+
+
+def niceness() -> int:
+    """Of this process: 0 is the usual one, 19 the lowest priority."""
+    return os.getpriority(os.PRIO_PROCESS, 0) if sys.platform != "win32" else 0

@@ -13,7 +13,6 @@ import importlib
 import os
 import queue
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, cast
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.system import logs
 from aura_daemon.system.processes.oom_kills import oom_kills
+from aura_daemon.system.processes.running import niceness
 from aura_daemon.workers.child_main import log_to_stderr
 from aura_daemon.workers.engine_start import set_environment
 from aura_daemon.workers.protocol import Batch, LogLine, Ready, Up
@@ -100,7 +100,7 @@ class EngineActor:
             node=socket.gethostname(),
             pid=os.getpid(),
             node_id=ray.get_runtime_context().get_node_id(),
-            niceness=os.getpriority(os.PRIO_PROCESS, 0) if sys.platform != "win32" else 0,
+            niceness=niceness(),
             oom_kills=oom_kills(),
         )
 
