@@ -26,4 +26,6 @@ def exists(pid: int) -> bool:
 
 def niceness() -> int:
     """Of this process: 0 is the usual one, 19 the lowest priority."""
-    return os.getpriority(os.PRIO_PROCESS, 0) if sys.platform != "win32" else 0
+    if sys.platform == "win32":
+        return 0
+    return os.getpriority(os.PRIO_PROCESS, 0)

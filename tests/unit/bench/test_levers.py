@@ -19,7 +19,7 @@ from aura_daemon.config.engine import EMBEDDED, Device, Dtype, EngineSettings
 from aura_daemon.engines.stable_diffusion.levers.switched import Switch
 from aura_daemon.jobs.results import EAGER, OPENVINO_INT8
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, Speed
-from aura_daemon.workers.child_main import ENVIRONMENT
+from aura_daemon.workers.engine_start import ENVIRONMENT
 
 JUDGED = {"right": 0.9775, "psnr_db": 52.34, "ssim": 0.99741, "variant": EAGER}
 
