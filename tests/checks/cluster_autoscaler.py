@@ -22,7 +22,7 @@ from tests.support.ray_nodes import STORE_BYTES, end, family
 HEAD: Final = node_provider.FAKE_HEAD_NODE_ID
 PORT: Final = 6401
 IDLE_S: Final = 6
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 60.0
 
 CONFIG: Final = {
     "cluster_name": "aura",
@@ -69,6 +69,7 @@ def scaled(folder: Path) -> dict[str, float]:
     variables = {
         **os.environ,
         "RAY_AUTH_MODE": "disabled",
+        "RAY_FAKE_CLUSTER": "1",
         "RAY_enable_autoscaler_v2": "1",
         "RAY_CLOUD_INSTANCE_ID": HEAD,
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD,
