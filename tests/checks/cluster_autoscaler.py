@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,15 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID as HEAD
+from ray.autoscaler._private.fake_multi_node import node_provider
 
 from tests.support.house import House
 from tests.support.programs import Program
 from tests.support.ray_nodes import STORE_BYTES, end, family
 
+HEAD: Final = node_provider.FAKE_HEAD_NODE_ID
 PORT: Final = 6401
 IDLE_S: Final = 6
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 60.0
 
 CONFIG: Final = {
     "cluster_name": "aura",
@@ -67,6 +69,7 @@ def scaled(folder: Path) -> dict[str, float]:
     variables = {
         **os.environ,
         "RAY_AUTH_MODE": "disabled",
+        "RAY_FAKE_CLUSTER": "1",
         "RAY_enable_autoscaler_v2": "1",
         "RAY_CLOUD_INSTANCE_ID": HEAD,
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD,
@@ -82,6 +85,7 @@ def scaled(folder: Path) -> dict[str, float]:
         "--num-cpus=0",
     ]
     start += [f"--autoscaling-config={config}", f"--object-store-memory={STORE_BYTES}", "--include-dashboard=false"]
+    start = [*_with_example(folder), *start]
     with log.open("wb") as output:
         head = subprocess.Popen(start, env=variables, stdout=output, stderr=output)
     program: Program | None = None
@@ -117,6 +121,16 @@ def scaled(folder: Path) -> dict[str, float]:
             program.close()
         end(family(head.pid))
         head.wait()
+
+
+def _with_example(folder: Path) -> list[str]:
+    """What goes before the command of a head: the example that the autoscaler reads and the wheel of Ray lacks."""
+    place = Path(node_provider.__file__).parent
+    copy = folder / "fake_multi_node"
+    shutil.copytree(place, copy)
+    (copy / "example.yaml").write_text(json.dumps(CONFIG))
+    script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+    return ["unshare", "-m", "sh", "-c", script, str(copy), str(place)]
 
 
 def _raylets(head: subprocess.Popen[bytes]) -> int:

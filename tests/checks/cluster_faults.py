@@ -156,7 +156,7 @@ def everyday(folder: Path) -> list[Fault]:
     gone = r"node (is gone|has not been heard of)"
     return [
         Fault(name="nothing happens", act=_nothing, says=""),
-        Fault(name="a worker is killed (-9)", act=_worker_killed, says="process was killed", counts=1),
+        Fault(name="a worker is killed (-9)", act=_worker_killed, says="the worker.s process was killed", counts=1),
         Fault(name="the driver child is killed (-9)", act=_driver_killed, says="the driver of the Ray cluster was"),
         Fault(name="the daemon is killed (-9), and started again", act=_daemon_killed, says="was interrupted"),
         Fault(
