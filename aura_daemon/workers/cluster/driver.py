@@ -79,6 +79,8 @@ class Driver:
         self._address = cluster.address
         self._unanswered_since_s: float | None = None
         """Since when the cluster has owed an answer; None: it has given one, or it was told that it has not."""
+        self._waits: set[str] = set()
+        """Why workers wait for a place, as it was logged."""
         self._slots: set[int] = set()
         """Those that have asked for something of this child."""
         self.trouble = ""
@@ -110,6 +112,16 @@ class Driver:
             else:
                 self._note_silence()
         return self._heard.pop(slot, [])
+
+    def note_waiting(self, why: str) -> None:
+        """Logs why a worker has no place: once for all of them, until one has found a place."""
+        if why not in self._waits:
+            self._waits.add(why)
+            logger.warning("{}", why)
+
+    def note_place(self) -> None:
+        """A worker has found a place."""
+        self._waits.clear()
 
     def stop(self, timeout_s: float) -> None:
         """Ends the driver, and with it all of its actors."""

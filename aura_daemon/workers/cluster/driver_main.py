@@ -23,6 +23,7 @@ from loguru import logger
 
 from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.system.processes import stop_signals
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.channel import MessageReceiver, send
@@ -102,6 +103,7 @@ def serve(channel: socket.socket, runner: str) -> NoReturn:
     connect = cast(Connect, waiting.pop(0))
     try:
         ray = connected(connect.cluster)
+        stop_signals.ignore()  # once more: Ray writes down where each thread stood, and ends
         say(Connected(nodes=sum(node["Alive"] for node in ray.nodes()), version=ray.__version__))
     except Exception as error:  # noqa: BLE001 - Ray raises many kinds, and all mean the same
         why, mend = connection_fault(error, connect.cluster)

@@ -138,12 +138,12 @@ class RayWorker:
         match message:
             case Settled(node=node):
                 self.node, self.trouble = node, ""
+                self._driver.note_place()
                 self._backoff.succeeded()
                 self._silence.begin()
                 return
             case Waiting(why=why):
-                if why != self.trouble:
-                    logger.warning("worker {}: {}", self._slot + 1, why)
+                self._driver.note_waiting(why)
                 self.trouble = why
                 return
             case ActorEnded():
@@ -174,7 +174,7 @@ class RayWorker:
             message = f"the kernel's out-of-memory killer took the worker on {self.node}"
             failure = replace(failure, kind=kind_when_killed(self._batch.placed), message=message)
         if failure.message != self._driver.trouble:  # said already, for all of its workers
-            logger.warning("worker {}: {}", self._slot, failure.told)
+            logger.warning("worker {}: {}", self._slot + 1, failure.told)
             if not self.takes_batches:
                 self._backoff.failed(self._clock())
         self.node, self.trouble, self._is_wanted = "", failure.message, False
