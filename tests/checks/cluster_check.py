@@ -35,7 +35,6 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="three faults after another under one daemon: a minute")
     parser.add_argument("--faults", action="store_true", help="no figures of speed")
     parser.add_argument("--scale", action="store_true", help="no faults")
-    parser.add_argument("--autoscaler", action="store_true", help="nothing but nodes that come and go")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16])
     parser.add_argument("--queued", type=int, default=10_000, help="jobs of the long queue; 0: none")
     asked = parser.parse_args()
@@ -51,9 +50,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="aura-cluster-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         os.environ[WITNESS] = str(folder / "witness")
-        if asked.autoscaler:
-            show_scaled(folder)
-            return 0
         if not asked.scale:
             rows, complaints = in_short(folder) if asked.short else faults(folder, asked.only)
             show_faults(rows)
@@ -149,16 +145,6 @@ def show_faults(rows: Sequence[Row]) -> None:
         counts = (row.jobs, row.done, row.failed, row.lost, row.doubled, row.drawn, row.counted)
         cells = [row.name, *map(str, counts), said, row.words[:160] or "-", f"{row.seconds:.0f} s"]
         print(f"| {' | '.join(cells)} |")
-
-
-def show_scaled(folder: Path) -> None:
-    """The table of nodes that come and go."""
-    from tests.checks.cluster_autoscaler import scaled
-
-    print("| nodes of an autoscaler | after |")
-    print("|---|---:|")
-    for what, seconds in scaled(folder).items():
-        print(f"| {what} | {seconds:.1f} s |")
 
 
 def show_flows(found: dict[str, Flow]) -> None:
