@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,11 +35,20 @@ def daemon(house: House) -> Iterator[Daemon]:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_each_of_them_stops_a_daemon_that_a_terminal_may_leave(daemon: Daemon, number: signal.Signals) -> None:
-    handler = SignalHandler(daemon)
-    signal.raise_signal(number)
-    daemon.run()
-    assert handler.stopped_by is number
+def test_each_of_them_stops_a_daemon_that_a_terminal_may_leave(tmp_path: Path, number: signal.Signals) -> None:
+    """In a process of its own, which they may end: in one of the suite's a SIGHUP ended the process, now and then."""
+    code = (
+        "import signal, sys; from pathlib import Path; from aura_daemon.daemon.supervisor import SignalHandler; "
+        "from tests.support.house import House; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        "with House(Path(sys.argv[1])).daemon(drain=False) as daemon:\n"
+        "    handler = SignalHandler(daemon)\n"
+        "    signal.raise_signal(int(sys.argv[2]))\n"
+        "    daemon.run()\n"
+        "print(int(handler.stopped_by))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), str(int(number))]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, f"{int(number)}\n"), ran.stderr
 
 
 def test_several_within_a_moment_are_one_order(daemon: Daemon) -> None:
