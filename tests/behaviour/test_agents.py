@@ -21,7 +21,7 @@ WORDS = ("-m", "aura_daemon", "mcp")
 @pytest.fixture
 def daemon(house: House) -> Iterator[Program]:
     """The real daemon, running, with the model that is shipped."""
-    program = Program(house, REAL)
+    program = Program(house, REAL, AURA_PAIR_WAIT="2")  # as for users: a busy machine takes longer than 0.2 s
     program.start("run")
     program.until(program.health)
     yield program

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
 
@@ -16,6 +19,28 @@ from tests.support.house import House
 from tests.support.programs import ROOT
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+ALONE = "SIGNALS_ALONE"
+"""No name of ours: those are hidden from every test."""
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def apart(test: Test) -> Test:
+    """Runs a test in a process of its own: in one of the suite's, signals ended the process in whole runs."""
+
+    @wraps(test)
+    def run(*arguments: object, **options: object) -> None:
+        if ALONE in os.environ:
+            test(*arguments, **options)
+            return
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::{test.__name__}"]
+        ran = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, ALONE: "1"}, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stdout
+
+    return cast(Test, run)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +76,7 @@ def test_each_of_them_stops_a_daemon_that_a_terminal_may_leave(tmp_path: Path, n
     assert (ran.returncode, ran.stdout) == (0, f"{int(number)}\n"), ran.stderr
 
 
+@apart
 def test_several_within_a_moment_are_one_order(daemon: Daemon) -> None:
     handler = SignalHandler(daemon, clock=iter([10.0, 10.0, 10.0 + ONE_STOP_S / 2]).__next__)
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
@@ -69,6 +95,7 @@ def test_a_second_order_later_kills() -> None:
     assert (ran.returncode, ran.stdout) == (-signal.SIGTERM, "asked once\n")
 
 
+@apart
 def test_one_that_comes_before_the_daemon_stops_it_as_soon_as_it_is_there(daemon: Daemon) -> None:
     handler = SignalHandler()
     signal.raise_signal(signal.SIGINT)
@@ -77,6 +104,7 @@ def test_one_that_comes_before_the_daemon_stops_it_as_soon_as_it_is_there(daemon
     assert handler.stopped_by is signal.SIGINT
 
 
+@apart
 def test_sighup_has_a_service_read_its_configuration_however_early_it_comes(daemon: Daemon) -> None:
     handler = SignalHandler(reloads=True)
     signal.raise_signal(signal.SIGHUP)
