@@ -36,6 +36,7 @@ from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept, PromptLines
 from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, EngineChoice, Speed
 from aura_daemon.system.files.xdg_folders import xdg_folder
+from aura_daemon.system.sandbox.plan import SandboxMode
 
 PREFIX: Final = "AURA_"
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
@@ -229,6 +230,7 @@ class Settings(BaseModel):
     attempts: Whole = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
     retry_first: Number = _seconds(30, least=0.1, what="the first wait for what is held up")
     retry_at_most: Number = _seconds(3600, least=0.1, what="the longest wait for what is held up")
+    sandbox: SandboxMode = Field(SandboxMode.AUTO, description=f"one of {', '.join(SandboxMode)}")
     stop_timeout: Number = _seconds(30, what="how long the running job may take to end on SIGTERM")
     health_interval: Number = _seconds(300, least=10, what="how often outbox/health.json is written without a change")
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -251,6 +253,12 @@ class Settings(BaseModel):
         if self.retry_first > self.retry_at_most:
             first, most = self.retry_first, self.retry_at_most
             raise ValueError(f"retry_first ({first:g}) must not exceed retry_at_most ({most:g})")
+        return self
+
+    @model_validator(mode="after")
+    def _actors_are_not_shut_in(self) -> Self:
+        if self.sandbox is SandboxMode.STRICT and self.workers.kind == "ray":
+            raise ValueError("sandbox: strict does not go with workers.kind: ray, whose nodes run code for each other")
         return self
 
     def engine(self) -> EngineSettings:

@@ -77,7 +77,8 @@ def log_file_of(settings: Settings) -> LogFile | None:
 def worker_settings(settings: Settings) -> tuple[object, ...]:
     """The settings that workers are built from: a change of any of them needs new workers."""
     logged = settings.log_level, settings.log_format, settings.log_file
-    return settings.workers, settings.engine(), settings.deadline, *logged
+    shut_in = settings.sandbox, settings.inbox, settings.state
+    return settings.workers, settings.engine(), settings.deadline, *shut_in, *logged
 
 
 @contextmanager

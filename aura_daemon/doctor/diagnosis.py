@@ -9,6 +9,7 @@ from aura_daemon.config.engine import Device
 from aura_daemon.doctor import report
 from aura_daemon.doctor.report import Finding
 from aura_daemon.ladder.rungs import RUNGS
+from aura_daemon.system.sandbox.plan import SandboxMode
 
 LOW_DISK_BYTES: Final = 1 << 30
 """A disk with fewer free bytes is nearly full."""
@@ -40,6 +41,11 @@ def complaints(document: report.DoctorReport) -> Iterator[Finding]:
             yield from _about_model(model, answer, document)
         if answer.plan is not None:
             yield from _about_plan(answer.plan)
+    if (sandbox := document.sandbox) is not None and sandbox.mode == SandboxMode.STRICT and sandbox.lacks:
+        yield Finding(
+            message=f"no job runs: `sandbox: strict` cannot be kept ({'; '.join(sandbox.lacks)}), as {sandbox.why}",
+            mend="use a kernel that has it, or say `sandbox: auto`; docs/security.md says what each part holds off",
+        )
     for disk in document.machine.disks:
         yield from _about_disk(disk)
         if document.machine.wsl2 and disk.what in WHY_NOT_WINDOWS and disk.file_system in WINDOWS_DRIVES:

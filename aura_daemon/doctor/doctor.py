@@ -9,14 +9,17 @@ from typing import Final
 
 from aura_daemon.config.folder_checks import folders_of, misplaced
 from aura_daemon.config.loading import LoadedConfig
+from aura_daemon.config.settings import Settings
 from aura_daemon.doctor import machine
 from aura_daemon.doctor.diagnosis import complaints
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
-from aura_daemon.doctor.report import REPORT_SCHEMA, DoctorReport, Finding, PlanRequest, ProbeRequest
+from aura_daemon.doctor.report import REPORT_SCHEMA, DoctorReport, Finding, PlanRequest, ProbeRequest, SandboxFound
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.speed import Speed, loaded_as
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.prediction import Measured
+from aura_daemon.system.sandbox.confining import support
+from aura_daemon.workers.local.worker_sandbox import what_is_lacking, what_is_open
 
 MODELS: Final = "models"
 """Name of the disk on which the hub's cache lies."""
@@ -67,10 +70,24 @@ class Doctor:
             held_bytes=request.held_bytes,
             held_device_bytes=request.held_device_bytes,
             machine=found,
+            sandbox=_sandbox(settings),
             findings=None if isinstance(answer, ProbeFailed) else answer,
         )
         report = report.model_copy(update={"problems": (*problems, *complaints(report))})
         return Examination(report=report, log=tuple(log))
+
+
+def _sandbox(settings: Settings) -> SandboxFound:
+    there = support()
+    lacks = what_is_lacking(settings)
+    return SandboxFound(
+        mode=settings.sandbox,
+        landlock=there.landlock,
+        seccomp=there.seccomp,
+        lacks=lacks,
+        why=there.why_not if lacks else "",
+        open=what_is_open(settings),
+    )
 
 
 def _measured(state: Path, plan: PlanRequest | None, speed: Speed) -> tuple[list[Measured], list[str]]:

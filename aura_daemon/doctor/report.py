@@ -194,6 +194,17 @@ class ProbeAnswer(_ReportModel):
     refusal: Finding | None = Field(description="why the settings cannot be followed here")
 
 
+class SandboxFound(_ReportModel):
+    """How far workers are shut in here."""
+
+    mode: str = Field(description="as configured: auto, strict or off")
+    landlock: int = Field(description="version of the kernel's interface for files; 0: none")
+    seccomp: bool = Field(description="the kernel filters system calls")
+    lacks: tuple[str, ...] = Field(description="what this system does not have for it")
+    why: str = Field(description="why it does not; empty where nothing is missing")
+    open: tuple[str, ...] = Field(description="what workers may do beside reading their models, and why")
+
+
 class DoctorReport(_ReportModel):
     """The document that `doctor --json` prints."""
 
@@ -204,6 +215,7 @@ class DoctorReport(_ReportModel):
     held_bytes: int = Field(description="host memory of the running daemon's worker")
     held_device_bytes: int
     machine: Machine
+    sandbox: SandboxFound | None = Field(None, description="null: an earlier release")
     findings: ProbeAnswer | None = Field(description="null where torch could not be asked")
     problems: tuple[Finding, ...] = ()
 

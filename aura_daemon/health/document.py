@@ -107,6 +107,25 @@ class Holdup(BaseModel):
     retry_in_s: float
 
 
+class SandboxState(StrEnum):
+    """How far workers are shut in."""
+
+    WHOLE = "whole"
+    PARTIAL = "partial"
+    """The system lacks something."""
+    OFF = "off"
+
+
+class SandboxRecord(BaseModel):
+    """What a worker that was taken over could not do, and what it could."""
+
+    model_config = _CONFIG
+    mode: str = Field(description="as configured: auto, strict or off")
+    state: SandboxState
+    lacks: list[str] = Field([], description="what this system does not have for it")
+    open: list[str] = Field([], description="what workers may do beside reading their models, and why")
+
+
 class MemoryRecord(BaseModel):
     """Bytes."""
 
@@ -154,6 +173,7 @@ class Health(BaseModel):
     job_p50_s: float | None = Field(description="median time from first sight to delivery, last 200 jobs")
     job_p95_s: float | None
     archive_bytes: int
+    sandbox: SandboxRecord | None = Field(None, description="how far workers are shut in; null: an earlier release")
     polls_because: str = Field(description="why the inbox is polled; empty where the system tells what happens in it")
     event_losses: int = Field(description="how often file events were lost, so that all was looked at again")
     versions: dict[str, str]

@@ -38,6 +38,7 @@ from aura_daemon.health.listener import (
     PhaseChanged,
     WorkerEnded,
 )
+from aura_daemon.health.sandbox_record import sandbox_record
 from aura_daemon.health.worker_records import no_worker, worker_name, worker_record
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import OPEN, JobState
@@ -50,6 +51,7 @@ from aura_daemon.system.clock import SteadyClock, utc_now
 from aura_daemon.system.hardware.host_memory import machine_memory
 from aura_daemon.system.processes import process_memory
 from aura_daemon.watch.watcher import Watcher
+from aura_daemon.workers.local.worker_sandbox import what_is_open
 from aura_daemon.workers.pool import Slot, WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
 
@@ -95,9 +97,11 @@ class HealthRecorder:
     _last_error: str | None = field(init=False, default=None)
     _placeless_since: str = field(init=False, default="")
     """Since when no worker has had a place, UTC, ISO 8601; empty while none is wanted or one has some."""
+    _open_to_workers: tuple[str, ...] = field(init=False)
     _changed: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
+        self._open_to_workers = what_is_open(self.settings)
         recent = self.journal.recent(RECENT_JOBS)
         self._last_error = self._last_failure()
         self._recent_s = deque((job.total_s for job in reversed(recent) if job.total_s is not None), RECENT_JOBS)
@@ -213,6 +217,7 @@ class HealthRecorder:
             job_p50_s=percentile(self._recent_s, 0.5),
             job_p95_s=percentile(self._recent_s, 0.95),
             archive_bytes=self.disposal.archive_bytes,
+            sandbox=sandbox_record(self.settings, self._open_to_workers, slots),
             polls_because=self.watcher.polls_because,
             event_losses=self.watcher.losses,
             versions=dict(slot.ready.versions) if slot.ready else {},

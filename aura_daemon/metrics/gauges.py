@@ -12,7 +12,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from aura_daemon.health.document import MEMORY_FOR, Health, Status, WorkerRecord, WorkerState
+from aura_daemon.health.document import MEMORY_FOR, Health, SandboxState, Status, WorkerRecord, WorkerState
 from aura_daemon.health.holdups import IMAGES, JOURNAL, LEFT_OUT, OUTBOX, SOURCES, WORKERS
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.rungs import Rung
@@ -83,6 +83,8 @@ def gauges_of(document: Health) -> Iterator[Metric]:
     yield _each("holdups", "What is held up and tried again later.", "what", {kind: held[kind] for kind in HoldupKind})
     yield _each("memory_bytes", "Memory of the processes, of the device and of the machine.", "of", _memory(document))
     yield from _workers(document.workers)
+    sandbox = document.sandbox.state if document.sandbox is not None else None
+    yield _choice("sandbox", "1 for how far workers are shut in.", "state", tuple(SandboxState), sandbox)
     yield _one("archive_bytes", "Size of the archived sources.", document.archive_bytes)
     yield _one("polling", "1 where the inbox is polled: no file events there.", bool(document.polls_because))
 

@@ -31,6 +31,7 @@ OURS: Final = (
     "lock",
     "tmp",
     "work",
+    "workers",
 )
 """Globs of everything that the program puts into its state folder."""
 

@@ -9,8 +9,10 @@ from aura_daemon.config.engine import Device
 from aura_daemon.config.loading import PROFILE_VARIABLE
 from aura_daemon.config.settings import Settings
 from aura_daemon.system.hardware.nvidia import gpus
+from aura_daemon.system.sandbox.plan import SandboxMode
 from aura_daemon.workers.local.devices import device_plans
 from aura_daemon.workers.local.process import ProcessWorker
+from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Worker
 
@@ -36,6 +38,7 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
         return WorkerPool(workers, stop_shared=driver.stop)
     cards = gpus() if chosen.devices == "auto" and settings.device in (Device.AUTO, Device.CUDA) else ()
     for plan in device_plans(chosen.devices, configured=settings.device, cards=cards, environment=os.environ):
+        sandbox = WorkerSandbox(settings, name=plan.name, profiles=engine.profiles)
         workers[plan.name] = ProcessWorker(
             replace(engine, device=plan.device) if plan.device is not None else engine,
             deadline_s=settings.deadline,
@@ -43,5 +46,6 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
             log_format=log_format,
             relays_log=settings.log_file.path is not None,
             environment=plan.environment,
+            sandbox=sandbox if settings.sandbox is not SandboxMode.OFF else None,
         )
     return WorkerPool(workers)

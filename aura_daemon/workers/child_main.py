@@ -1,6 +1,7 @@
 """The child process that holds the models: `python -m aura_daemon.workers.child_main FD PARENT_PID`.
 
-In: Configure, then Batches. Out: reports.
+In: Configure, then Batches. Out: reports. Once configured the process shuts itself in, before it imports a library or
+reads a byte of a stranger.
 
 The process ends with the daemon, ignores the signals that order a stop (`stop_signals`: the daemon obeys them), and is
 the kernel's first choice when memory runs out. A thread reads the socket from the start, so that the daemon never waits
@@ -16,7 +17,8 @@ import queue
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
@@ -24,9 +26,12 @@ from loguru import logger
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.system import logs
 from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.system.sandbox.confining import confine
+from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.engine_start import engine_runner, set_environment
 from aura_daemon.workers.protocol import Batch, Cancel, Configure, LogLine, Up
+from aura_daemon.workers.refusing_runner import RefusingRunner
 from aura_daemon.workers.runner import BatchReporter, Runner
 
 if TYPE_CHECKING:
@@ -59,14 +64,20 @@ def log_to_stderr(level: str, log_format: str) -> None:
 def serve(
     channel: socket.socket, start: Callable[[EngineSettings], Runner], *, relayed_level: str | None = None
 ) -> NoReturn:
-    """Reads Configure, starts the runner and runs batches; this process ends when the daemon closes the socket.
+    """Reads Configure, shuts this process in, starts the runner and runs batches until the daemon closes the socket.
 
     `relayed_level`: lines of the log from this level on are sent to the daemon; None: no lines.
     """
     channel.set_inheritable(False)
+    receiver = MessageReceiver(channel)
+    if not (arrived := receiver.wait()):
+        os._exit(0)
+    configure, *later = arrived
+    settings, plan = cast(Configure, configure).settings, cast(Configure, configure).sandbox
+    lacks = confine(plan, keeps=(channel.fileno(),)) if plan is not None else ()
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     cancelled: set[str] = set()
-    threading.Thread(target=_read, args=(channel, inbox, cancelled), name="messages", daemon=True).start()
+    threading.Thread(target=_read, args=(receiver, later, inbox, cancelled), name="messages", daemon=True).start()
     lock = threading.Lock()
 
     def report(message: Up) -> None:
@@ -82,16 +93,24 @@ def serve(
             report(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
 
         logs.send(relay, relayed_level)
-    runner = start(cast(Configure, inbox.get()).settings)
-    report(runner.ready())
+    runner = start(settings) if not lacks or not _is_strict(plan) else RefusingRunner(lacks)
+    if lacks:
+        logger.info("this worker is not wholly shut in: {}", "; ".join(lacks))
+    report(replace(runner.ready(), sandbox_lacks=lacks))
     while True:
         runner.run(cast(Batch, inbox.get()), BatchReporter(report, cancelled, runner))
 
 
-def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
+def _is_strict(plan: SandboxPlan | None) -> bool:
+    return plan is not None and plan.mode is SandboxMode.STRICT
+
+
+def _read(
+    receiver: MessageReceiver, waiting: Sequence[object], inbox: queue.SimpleQueue[object], cancelled: set[str]
+) -> None:
     """Reads messages from the socket; ends the process, even during a job, once the daemon closes it or is gone."""
-    receiver = MessageReceiver(channel)
-    while messages := receiver.wait():
+    while messages := waiting or receiver.wait():
+        waiting = ()
         for message in messages:
             if isinstance(message, Cancel):
                 cancelled.add(message.job_id)

@@ -15,6 +15,7 @@ from aura_daemon.jobs.results import Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
+from aura_daemon.system.sandbox.plan import SandboxPlan
 
 NO_DEVICE: Final = "none"
 """The device of a worker that found none that it may compute on: every batch fails."""
@@ -25,6 +26,8 @@ class Configure:
     """First message down: what the worker may load and where it may run."""
 
     settings: EngineSettings
+    sandbox: SandboxPlan | None = None
+    """How the process shuts itself in before it does anything else; None: it does not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +68,8 @@ class Ready:
     rung: str
     """The first of its ladder; each job says on which it ran."""
     versions: tuple[tuple[str, str], ...]
+    sandbox_lacks: tuple[str, ...] = ()
+    """What of its sandbox this system does not have, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

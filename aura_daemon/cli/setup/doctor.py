@@ -23,6 +23,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.readable import download_text
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
+from aura_daemon.system.sandbox.plan import SandboxMode
 
 UNWELL: Final = 1
 WIDTH: Final = 120
@@ -122,12 +123,27 @@ def _facts(document: report.DoctorReport) -> Iterator[tuple[str, str]]:
         yield "inotify", f"watches: {watches}, {inotify.max_user_watches:,} allowed"
         instances = f"{inotify.used_instances:,} of other programs, {inotify.max_user_instances:,} allowed"
         yield "inotify", f"instances: {instances}; a queue holds {inotify.max_queued_events:,} events"
+    if document.sandbox is not None:
+        yield from (("sandbox", fact) for fact in _sandbox(document.sandbox))
     if machine.wsl2:
         yield "system", "Linux inside Windows (WSL2); memory is what .wslconfig gives it, Windows drives the GPU"
     yield "python", f"{versions['python']}, aura-daemon {versions['aura_daemon']}, {versions['platform']}"
     yield "libraries", ", ".join(f"{name} {versions[name]}" for name in LIBRARIES)
     for model in answer.models if answer is not None else ():
         yield str(model.kind), f"{escaped(model.name)}: {_model(model)}"
+
+
+def _sandbox(found: report.SandboxFound) -> Iterator[str]:
+    """How far workers are shut in, and what is open to them."""
+    if found.mode == SandboxMode.OFF:
+        yield "off: workers may do what this user may do"
+        return
+    landlock = f"Landlock {found.landlock}" if found.landlock else "no Landlock"
+    yield f"{found.mode}: {landlock}, {'seccomp' if found.seccomp else 'no seccomp'}"
+    for lacking in found.lacks:
+        yield f"lacks {lacking}" + f" ({found.why})" * bool(found.why)
+    for one in found.open:
+        yield f"workers may do this too: {escaped(one)}"
 
 
 def _gpus(machine: report.Machine) -> Iterator[str]:

@@ -25,7 +25,7 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.jobs import results
 from aura_daemon.system import durable_files
 from aura_daemon.system.files import syncing
-from aura_daemon.system.files.xdg_folders import xdg_folder
+from aura_daemon.system.files.xdg_folders import OPENVINO, own_cache
 from aura_daemon.system.instance_lock import try_lock
 
 LAYOUT: Final = "1"
@@ -219,11 +219,8 @@ class ConversionStore:
 
 def cache_folder(environment: Mapping[str, str]) -> Path | None:
     """Where converted models lie: in the service's cache folder, else the user's; None without a home folder."""
-    managed = environment.get("CACHE_DIRECTORY", "").split(":")[0]
-    base = Path(managed) if managed else xdg_folder("XDG_CACHE_HOME", ".cache")
-    if base is None:
-        return None
-    return (base if managed else base / "aura-daemon") / "openvino"
+    base = own_cache(environment)
+    return base / OPENVINO if base is not None else None
 
 
 def is_installed(kind: Kind, part: ConvertedPart = ConvertedPart.UNET) -> bool:

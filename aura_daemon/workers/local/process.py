@@ -5,6 +5,7 @@ The daemon imports this module, so it must not import torch.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.local.child import Child
 from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
+from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
@@ -64,6 +66,7 @@ class ProcessWorker:
         log_format: str = "text",
         relays_log: bool = False,
         environment: Mapping[str, str] | None = None,
+        sandbox: WorkerSandbox | None = None,
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,
         oom_kills: Callable[[], int | None] = oom_kills,
@@ -73,7 +76,8 @@ class ProcessWorker:
         (`silence_s`).
 
         `relays_log`: the child's log goes to the log file of this process too. `environment`: added to that of this
-        process. `command`: run with descriptor, pid and options appended.
+        process. `sandbox`: what the child shuts itself in with; None: it does not. `command`: run with descriptor, pid
+        and options appended.
         `oom_kills`: counts the processes that the kernel killed for want of memory. `suspended_s`: seconds for which
         the machine has been suspended since it was started.
         """
@@ -82,6 +86,7 @@ class ProcessWorker:
         relay = ("--relay-log",) if relays_log else ()
         self._options = ("--log-level", log_level, "--log-format", log_format, *relay)
         self._environment = dict(environment or {})
+        self._sandbox = sandbox
         self._command = tuple(command)
         self._clock = clock
         self._oom_kills = oom_kills
@@ -183,8 +188,12 @@ class ProcessWorker:
             self._drop_child()
         if self._child is None:
             self._was_ready = False
-            self._child = Child(self._command, self._options, self._environment, oom_kills=self._oom_kills)
-            self._child.send([Configure(settings=self._settings)])
+            plan, environment = None, self._environment
+            if self._sandbox is not None:
+                plan = self._sandbox.begin({**os.environ, **environment})
+                environment = {**environment, **self._sandbox.variables}
+            self._child = Child(self._command, self._options, environment, oom_kills=self._oom_kills)
+            self._child.send([Configure(settings=self._settings, sandbox=plan)])
         return self._child
 
     def _record(self, message: Up) -> None:
@@ -254,3 +263,5 @@ class ProcessWorker:
         if self._child is not None:
             self._child.close()
             self._child = None
+        if self._sandbox is not None:
+            self._sandbox.end()

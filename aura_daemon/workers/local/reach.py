@@ -1,0 +1,216 @@
+"""What a worker may read, write and start, by what is configured. In: settings, variables. Out: what it reaches.
+
+Beside its interpreter and libraries a worker needs its models and a folder of its own, and nothing else: no home
+folders, inbox, outbox or state. `EXCEPTIONS` are what workers do as long as no other process does it for them; each is
+one name in that table, and taken away with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from aura_daemon.config.engine import ALIASES, EMBEDDED, NONE
+from aura_daemon.config.settings import Settings
+from aura_daemon.jobs.speed import CaptionEngine, EngineChoice
+from aura_daemon.system.files.xdg_folders import OPENVINO, own_cache, xdg_folder
+
+LOADERS: Final = (
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+)
+"""What the kernel starts with every program that has libraries."""
+
+COMPILERS: Final = ("cc", "c++", "gcc", "g++", "clang", "clang++", "as", "ld", "ld.bfd", "ptxas", "ldconfig", "uname")
+"""Programs that torch's compiler starts."""
+
+PARTS_OF_COMPILERS: Final = ("/usr/lib/gcc", "/usr/libexec/gcc", "/usr/lib/llvm")
+
+CODE_CACHE: Final = "TORCHINDUCTOR_CACHE_DIR"
+OFFLINE: Final = "HF_HUB_OFFLINE"
+YES: Final = ("1", "ON", "YES", "TRUE")
+"""What huggingface_hub takes for yes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """What a worker gets at."""
+
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    """Folders of others in which it reads and writes."""
+    programs: tuple[str, ...] = ()
+    """Files and folders of programs that it starts."""
+    network: bool = False
+    told: tuple[str, ...] = ()
+    """What of this is more than models and a folder of its own, a clause each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """What decides about it beside the settings."""
+
+    settings: Settings
+    environment: Mapping[str, str]
+    """Of the worker."""
+    profiles: str | None = None
+    """Folder for what torch's profiler sees."""
+
+
+def reach_of(around: Surroundings, exceptions: Sequence[Callable[[Surroundings], Reach]] | None = None) -> Reach:
+    """Everything that a worker needs; `exceptions`: None for `EXCEPTIONS`."""
+    parts = [Reach(reads=tuple(_models(around))), _compiling(around)]
+    parts += [allow(around) for allow in (EXCEPTIONS if exceptions is None else exceptions)]
+    return Reach(
+        reads=_all(part.reads for part in parts),
+        writes=_all(part.writes for part in parts),
+        programs=_all(part.programs for part in parts),
+        network=any(part.network for part in parts),
+        told=_all(part.told for part in parts),
+    )
+
+
+def _fetching(around: Surroundings) -> Reach:
+    """Models that are missing come from the hub, whose cache the worker writes."""
+    fetched = [] if around.environment.get(OFFLINE, "").upper() in YES else _from_hub(around.settings)
+    if not fetched:
+        return Reach()
+    cache = hub_cache(around.environment)
+    home = str(Path(cache).parent)
+    return Reach(
+        reads=tuple(f"{home}/{name}" for name in ("token", "stored_tokens")),
+        writes=(cache, f"{home}/xet"),
+        network=True,
+        told=(f"the network, and writing in {cache}, because {', '.join(fetched)} may have to be fetched",),
+    )
+
+
+def _converting(around: Surroundings) -> Reach:
+    """A large model is converted for OpenVINO by a child of the worker."""
+    generate, caption = around.settings.generate, around.settings.caption
+    is_wanted = generate.engine == EngineChoice.OPENVINO or caption.engine == CaptionEngine.OPENVINO
+    chooses = generate.engine == EngineChoice.AUTO or caption.engine == CaptionEngine.AUTO
+    is_large = any(name != EMBEDDED for name in (generate.model, *generate.models, caption.model))
+    cache = own_cache(around.environment)
+    if cache is None or not (is_wanted or (chooses and is_large)) or find_spec("openvino") is None:
+        return Reach()
+    store = str(cache / OPENVINO)
+    return Reach(
+        writes=(store,),
+        programs=(*_interpreter(), *LOADERS),
+        told=(f"starting this Python, and writing in {store}, because models are converted for OpenVINO",),
+    )
+
+
+def _profiling(around: Surroundings) -> Reach:
+    """The worker writes down where the time of each job went."""
+    if around.profiles is None:
+        return Reach()
+    return Reach(writes=(around.profiles,), told=(f"writing in {around.profiles}, because AURA_PROFILE is set",))
+
+
+def _pictures_of_sets(around: Surroundings) -> Reach:
+    """The pictures of a set are read where they lie."""
+    inbox, state = str(around.settings.inbox), around.settings.state_folder()
+    return Reach(
+        reads=(inbox, str(state / "inputs")), told=("reading the inbox, because the pictures of a set are read there",)
+    )
+
+
+EXCEPTIONS: Final[tuple[Callable[[Surroundings], Reach], ...]] = (
+    _fetching,
+    _converting,
+    _profiling,
+    _pictures_of_sets,
+)
+"""What workers do that other processes could do for them."""
+
+
+def _compiling(around: Surroundings) -> Reach:
+    """`generate.engine: compiled` and `tensorrt` start compilers, whose code is kept."""
+    if around.settings.generate.engine not in (EngineChoice.COMPILED, EngineChoice.TENSORRT):
+        return Reach()
+    named = around.environment.get(CODE_CACHE)
+    base = xdg_folder("XDG_CACHE_HOME", ".cache")
+    folder = named or (str(base / "aura-daemon" / "compiled") if base is not None else "")
+    found = (shutil.which(name) for name in COMPILERS)
+    return Reach(
+        writes=(folder,) if folder else (),
+        programs=(
+            *(os.path.realpath(place) for place in found if place is not None),
+            *PARTS_OF_COMPILERS,
+            *_interpreter(),
+            *LOADERS,
+        ),
+        told=(f"starting compilers, and writing in {folder}, because of engine: {around.settings.generate.engine}",),
+    )
+
+
+def hub_cache(environment: Mapping[str, str]) -> str:
+    """The folder of models from the hub, as huggingface_hub finds it."""
+    named = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
+    if named:
+        return os.path.expandvars(os.path.expanduser(named))  # noqa: PTH111 - as the library does
+    base = xdg_folder("XDG_CACHE_HOME", ".cache")
+    home = environment.get("HF_HOME") or (str(base / "huggingface") if base is not None else "")
+    return os.path.join(os.path.expandvars(os.path.expanduser(home)), "hub")  # noqa: PTH111, PTH118 - as the library does
+
+
+def _models(around: Surroundings) -> Iterator[str]:
+    """Where models, LoRAs, textual inversions and what was converted for OpenVINO lie."""
+    yield hub_cache(around.environment)
+    if (cache := own_cache(around.environment)) is not None:
+        yield str(cache / OPENVINO)
+    generate = around.settings.generate
+    for folder in (generate.loras, generate.embeddings):
+        if folder is not None:
+            yield str(folder)
+    for name in _names(around.settings):
+        path = Path(name).expanduser().absolute()
+        if name == EMBEDDED or name in ALIASES or not path.exists():
+            continue
+        yield str(path)
+        if path.is_file():  # its configuration lies in a folder of its name, or beside it
+            yield str(path.with_suffix(""))
+            if (path.parent / "model_index.json").is_file():
+                yield str(path.parent)
+        elif path.parent.name == "snapshots":  # of a hub's cache, whose files are links
+            yield str(path.parents[1])
+
+
+def _names(settings: Settings) -> Iterator[str]:
+    """All models that jobs may get, as they are configured."""
+    generate, caption = settings.generate, settings.caption
+    named = (generate.turbo.lora, generate.turbo.decoder, caption.question_model, caption.matching_model)
+    yield from (generate.model, *generate.models, caption.model)
+    yield from (name for name in named if name is not None and name != NONE)
+
+
+def _from_hub(settings: Settings) -> list[str]:
+    """Models of which something may have to be fetched."""
+    names = [name for name in _names(settings) if name != EMBEDDED and (name in ALIASES or not _is_a_path(name))]
+    turbo = settings.generate.turbo
+    if turbo.lora is None or turbo.decoder is None:
+        local = (name for name in (settings.generate.model, *settings.generate.models) if _is_a_path(name))
+        names += [f"what {name} takes at turbo" for name in local]
+    return list(dict.fromkeys(names))
+
+
+def _is_a_path(name: str) -> bool:
+    return name.startswith(("/", ".", "~")) or Path(name).exists()
+
+
+def _interpreter() -> tuple[str, ...]:
+    return (sys.executable, os.path.realpath(sys.executable))
+
+
+def _all(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for part in parts for one in part if one))

@@ -1,0 +1,109 @@
+"""The sandbox of one worker: its plan, and a folder of its own that lives as long as its process. In: settings.
+
+The folder lies in the state folder, of which the worker sees nothing else. It is removed when the process has ended, in
+whatever way; one that a killed daemon left is removed at the next start of a worker.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from aura_daemon.config.settings import Settings
+from aura_daemon.system.hardware.host_memory import host_memory
+from aura_daemon.system.sandbox.confining import support
+from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
+from aura_daemon.workers.local.reach import Reach, Surroundings, reach_of
+
+FOLDER: Final = "workers"
+"""In the state folder."""
+
+POINTED_THERE: Final = (
+    *("TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCH_HOME", "TRITON_HOME", "CUDA_CACHE_PATH"),
+    *("HF_MODULES_CACHE", "HF_ASSETS_CACHE"),
+)
+"""Variables of libraries that name a folder to write in. HOME stays, as `~` in the names of models means it."""
+
+MEMORY_TIMES: Final = 4
+"""Times the machine's memory, or its control group's: what a worker may have mapped of its own (RLIMIT_DATA)."""
+
+ON_A_CLUSTER: Final = "nodes of a cluster: they run what the daemon sends them, and are not shut in"
+
+
+class WorkerSandbox:
+    """Makes a folder and a plan for each process of a worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        name: str = "",
+        profiles: str | None = None,
+        exceptions: Sequence[Callable[[Surroundings], Reach]] | None = None,
+        total_bytes: Callable[[], int] = lambda: host_memory().total_bytes,
+    ) -> None:
+        """`name`: of the worker. `exceptions`: None for `reach.EXCEPTIONS`."""
+        self._settings = settings
+        self._profiles = profiles
+        self._exceptions = exceptions
+        self._total_bytes = total_bytes
+        self._base = settings.state_folder() / FOLDER
+        self._prefix = f"{os.getpid()}-{name.replace(' ', '') or 'only'}-"
+        self._folder: Path | None = None
+
+    def begin(self, environment: Mapping[str, str]) -> SandboxPlan:
+        """The plan of a process that is about to start with these variables; raises OSError."""
+        self.end()
+        self._base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
+        self._folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._base))
+        around = Surroundings(settings=self._settings, environment=environment, profiles=self._profiles)
+        reach = reach_of(around, self._exceptions)
+        for folder in reach.writes:
+            with suppress(OSError):  # what is not there stays closed, and the worker says so
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a text
+        return SandboxPlan(
+            mode=self._settings.sandbox,
+            folder=str(self._folder),
+            reads=reach.reads,
+            writes=reach.writes,
+            network=reach.network,
+            programs=reach.programs,
+            data_bytes=MEMORY_TIMES * self._total_bytes(),
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the process is started with."""
+        return dict.fromkeys(POINTED_THERE, str(self._folder)) if self._folder is not None else {}
+
+    def end(self) -> None:
+        """Removes the folder of a process that has ended."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _sweep(self) -> None:
+        """Removes what a daemon left that was killed: no other one uses this state folder."""
+        for place in self._base.iterdir():
+            if not place.name.startswith(f"{os.getpid()}-") or place.name.startswith(self._prefix):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def what_is_open(settings: Settings) -> tuple[str, ...]:
+    """What workers may do beside reading their models, a clause each; looks at the disk."""
+    if settings.workers.kind == "ray" or settings.sandbox is SandboxMode.OFF:
+        return ()
+    return reach_of(Surroundings(settings=settings, environment=os.environ)).told
+
+
+def what_is_lacking(settings: Settings) -> tuple[str, ...]:
+    """What there is not for shutting workers in, a clause each."""
+    if settings.sandbox is SandboxMode.OFF:
+        return ()
+    return (ON_A_CLUSTER,) if settings.workers.kind == "ray" else support().missing

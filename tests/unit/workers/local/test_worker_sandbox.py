@@ -1,0 +1,175 @@
+"""A worker that was taken over gets at nothing: real processes, the real sandbox, and every attempt without it too."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.settings import Settings
+from aura_daemon.jobs.results import Failure
+from aura_daemon.system.sandbox.confining import support
+from aura_daemon.system.sandbox.plan import SandboxMode
+from aura_daemon.workers.local.process import ProcessWorker
+from aura_daemon.workers.local.worker_sandbox import FOLDER, WorkerSandbox
+from aura_daemon.workers.protocol import Finished
+from tests.support.escapes import ESCAPES, FOR_ROOT, NOT_EVERYWHERE
+from tests.support.escaping_worker import LAID
+from tests.support.worker_contract import PATIENCE_S, batch_of
+
+ROOT = Path(__file__).parents[4]
+ESCAPING = (sys.executable, "-P", "-m", "tests.support.escaping_worker")
+LIGHT = (sys.executable, "-P", "-m", "tests.support.light_child")
+
+needs_a_sandbox = pytest.mark.skipif(bool(support().missing), reason="this kernel shuts no process in wholly")
+
+
+def settings_in(folder: Path, mode: SandboxMode = SandboxMode.STRICT, **keys: Any) -> Settings:
+    return Settings(inbox=folder / "in", outbox=folder / "out", state=folder / "state", sandbox=mode, **keys)
+
+
+def said_by(worker: ProcessWorker, *prompts: str) -> dict[str, str]:
+    """The message of the failure with which each prompt ends."""
+    worker.submit(batch_of(*prompts))
+    said: dict[str, str] = {}
+    until_s = time.monotonic() + PATIENCE_S
+    while len(said) < len(prompts):
+        assert time.monotonic() < until_s
+        select.select(worker.waitables(), [], [], 0.1)
+        for message in worker.poll():
+            if isinstance(message, Finished):
+                assert isinstance(message.outcome, Failure), message
+                said[prompts[int(message.job_id.removeprefix("job-")) - 1]] = message.outcome.message
+    return said
+
+
+def lay_out(folder: Path, stack: ExitStack) -> dict[str, object]:
+    """Everything that an escape wants to get at, with somebody who listens."""
+    home = folder / "home"
+    for place in (home, folder / "in", folder / "out", folder / "state"):
+        place.mkdir()
+    for file in (home / "secret", home / "bait", folder / "in" / "job.yaml", folder / "out" / "cat.json"):
+        file.write_text("secret", encoding="utf-8")
+    (folder / "state" / "journal.sqlite3").write_text("secret", encoding="utf-8")
+    tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    udp.bind(("127.0.0.1", 0))
+    control = stack.enter_context(socket.socket(socket.AF_UNIX))
+    control.bind(f"{folder}/state/control.sock")
+    control.listen()
+    abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+    name = f"aura-test-{os.getpid()}-{folder.name}"
+    abstract.bind(f"\0{name}")
+    abstract.listen()
+    victim = stack.enter_context(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+    stack.callback(victim.kill)
+    return {
+        "home": str(home),
+        "inbox": str(folder / "in"),
+        "outbox": str(folder / "out"),
+        "state": str(folder / "state"),
+        "tcp_port": tcp.getsockname()[1],
+        "udp_port": udp.getsockname()[1],
+        "abstract": name,
+        "victim": victim.pid,
+    }
+
+
+def came_of(folder: Path, mode: SandboxMode) -> dict[str, str]:
+    """What came of every escape from one worker."""
+    with ExitStack() as stack:
+        laid = lay_out(folder, stack)
+        settings = settings_in(folder, mode)
+        environment = {"PYTHONPATH": str(ROOT), LAID: json.dumps(laid), "TMPDIR": str(folder)}
+        worker = ProcessWorker(
+            EngineSettings(),
+            deadline_s=PATIENCE_S,
+            environment=environment,
+            command=ESCAPING,
+            sandbox=WorkerSandbox(settings, exceptions=()) if mode is not SandboxMode.OFF else None,
+        )
+        stack.callback(worker.stop, 0.0)
+        said = said_by(worker, *ESCAPES)
+        if mode is SandboxMode.STRICT:  # nothing has come of anything
+            there = {str(place.relative_to(folder)) for place in folder.glob("[hio]*/*")}
+            assert there == {"in/job.yaml", "out/cat.json", "home/bait", "home/secret"}
+            assert (folder / "home" / "secret").read_text(encoding="utf-8") == "secret"
+        return said
+
+
+@pytest.fixture(scope="module")
+def shut_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return came_of(tmp_path_factory.mktemp("strict"), SandboxMode.STRICT)
+
+
+@pytest.fixture(scope="module")
+def free(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return came_of(tmp_path_factory.mktemp("off"), SandboxMode.OFF)
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("name", ESCAPES)
+def test_what_a_worker_that_was_taken_over_tries_is_refused(name: str, shut_in: dict[str, str]) -> None:
+    assert shut_in[name] == "refused"
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize(
+    "name", [name for name in ESCAPES if name not in NOT_EVERYWHERE and (os.geteuid() == 0 or name not in FOR_ROOT)]
+)
+def test_without_a_sandbox_the_same_gets_through(name: str, free: dict[str, str]) -> None:
+    assert free[name] != "refused"
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[ProcessWorker]:
+    environment = {"PYTHONPATH": str(ROOT)}
+    sandbox = WorkerSandbox(settings_in(tmp_path))
+    worker = ProcessWorker(EngineSettings(), deadline_s=30.0, environment=environment, command=LIGHT, sandbox=sandbox)
+    yield worker
+    worker.stop(0.0)
+
+
+@needs_a_sandbox
+def test_the_folder_of_a_worker_goes_with_it_however_it_ends(started: ProcessWorker, tmp_path: Path) -> None:
+    base = tmp_path / "state" / FOLDER
+    for end in ("stop", "kill"):
+        started.prestart()
+        (own,) = base.iterdir()
+        assert own.stat().st_mode & 0o777 == 0o700
+        if end == "stop":
+            started.stop(5.0)
+        else:
+            assert "killed" in said_by(started, "kill")["kill"]
+        assert list(base.iterdir()) == []
+
+
+@needs_a_sandbox
+def test_what_a_killed_daemon_left_goes_with_the_next_start(started: ProcessWorker, tmp_path: Path) -> None:
+    base = tmp_path / "state" / FOLDER
+    left, others = base / "1-only-abc", base / f"{os.getpid()}-gpu0-abc"
+    left.mkdir(parents=True)
+    (left / "picture").write_text("x", encoding="utf-8")
+    others.mkdir()
+    started.prestart()
+    assert not left.exists()
+    assert others.exists()
+
+
+@needs_a_sandbox
+def test_a_plan_names_what_is_open_beside_models(tmp_path: Path) -> None:
+    plain = WorkerSandbox(settings_in(tmp_path), exceptions=()).begin({})
+    assert not plain.network
+    assert plain.writes == plain.programs == ()
+    assert not any(place.startswith((str(tmp_path / "in"), str(tmp_path / "out"))) for place in plain.reads)
