@@ -151,6 +151,8 @@ def _everywhere(plan: ServicePlan) -> Iterator[str]:
         yield f"{key}=yes"
     yield "SystemCallArchitectures=native"
     yield "SystemCallFilter=@system-service"
+    yield "# The worker shuts itself in."
+    yield "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"
     # Drivers of GPUs bind memory and processors.
     yield "SystemCallFilter=~@privileged" + ("" if plan.gpus else " @resources")
     yield "SystemCallErrorNumber=EPERM"

@@ -1,10 +1,10 @@
 """What code that has taken over a worker would try. Each function does it to what a test has laid out.
 
-It returns where that went well, and raises OSError where it did not: with EPERM, EACCES or EXDEV where it was refused, with
-another number where the kernel has at least looked at what was asked. What could do harm is asked for wrongly.
+It returns where that went well, and raises OSError where it did not: with EPERM, EACCES or EXDEV where it was refused,
+with another number where the kernel has at least looked at what was asked. What could do harm is asked for wrongly.
 """
 
-# ruff: noqa: PTH - system calls are what is tried
+# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH110, PTH208
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -35,26 +35,33 @@ def support() -> SandboxSupport:
 
 
 def confine(plan: SandboxPlan, *, keeps: Collection[int]) -> tuple[str, ...]:
-    """Shuts this process in as far as the kernel can, and tells what is missing. No thread but this one may run: it would stay outside.
+    """Shuts this process in as far as the kernel can; what is missing, in words.
 
-    `keeps`: the descriptors that stay open beside the standard ones.
+    No thread but this one may run: it would stay outside. `keeps`: descriptors that stay open beside the standard ones.
     """
-    if sys.platform != "linux" or plan.mode is SandboxMode.OFF:
-        return () if plan.mode is SandboxMode.OFF else support().missing
+    if plan.mode is SandboxMode.OFF:
+        return ()
+    found = support()
+    if sys.platform != "linux":
+        return found.missing
     if (running := len(list(Path("/proc/self/task").iterdir()))) > 1:
         raise RuntimeError(f"a process shuts itself in before it starts threads; {running} run")
-    found = support()
-    missing = list(found.missing)
     privileges.close_descriptors(keeps)
-    privileges.limit(plan.data_bytes)
-    instructions = seccomp.program(plan, machine=os.uname().machine, pid=os.getpid()) if found.seccomp else []
-    try:
-        privileges.no_new_privileges()
-        privileges.drop_capabilities()
-        if found.landlock:
-            landlock.restrict(rules(plan), landlock=found.landlock, connects=plan.network)
-        if instructions:
-            seccomp.install(instructions)
-    except OSError as error:
-        missing.append(f"{error.strerror or error}")
-    return tuple(missing)
+    machine, pid = os.uname().machine, os.getpid()
+    filters = seccomp.program(plan, machine=machine, pid=pid) if found.seccomp else []
+    steps: dict[str, Callable[[], None]] = {
+        "limits": lambda: privileges.limit(plan.data_bytes),
+        "no new privileges": privileges.no_new_privileges,
+        "capabilities": privileges.drop_capabilities,
+    }
+    if found.landlock:
+        steps["Landlock"] = lambda: landlock.restrict(rules(plan), landlock=found.landlock, connects=plan.network)
+    if filters:
+        steps["seccomp"] = lambda: seccomp.install(filters)
+    failed = []
+    for part, step in steps.items():
+        try:
+            step()
+        except (OSError, ValueError) as error:  # a container or a unit forbids the call
+            failed.append(f"{part}: {error}")
+    return (*found.missing, *failed)

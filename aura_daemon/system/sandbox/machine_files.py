@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -68,7 +68,7 @@ GPUS: Final = ("nvidia", "dri", "kfd", "dxg")
 
 def rules(plan: SandboxPlan) -> Iterator[tuple[str, FileAccess]]:
     """Everything that the process may open; a path that is not there gives nothing."""
-    for place in (*_interpreter(), *LIBRARIES, *SETTINGS, *OF_THE_KERNEL, *plan.reads):
+    for place in (*_interpreter(plan.closed), *LIBRARIES, *SETTINGS, *OF_THE_KERNEL, *plan.reads):
         yield place, READ
     if plan.network:
         named = (os.environ[name] for name in CERTIFICATES if os.environ.get(name))
@@ -90,10 +90,14 @@ def rules(plan: SandboxPlan) -> Iterator[tuple[str, FileAccess]]:
             yield place, WRITE
 
 
-def _interpreter() -> Iterator[str]:
+def _interpreter(closed: Sequence[str]) -> Iterator[str]:
     """Where this interpreter and the packages that it imports lie, this one too; never the current folder."""
     yield from {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     for package in (os, sys.modules[__name__.partition(".")[0]]):  # the standard library, and ours
         yield os.path.dirname(str(package.__file__))  # noqa: PTH120 - as plain as it was imported
-    yield from (place for place in sys.path if os.path.isabs(place))  # noqa: PTH117 - an entry may be anything
+    for place in sys.path:
+        above = os.path.realpath(place) + os.sep
+        holds_one = any(os.path.realpath(folder).startswith(above) for folder in closed)
+        if os.path.isabs(place) and not holds_one:  # noqa: PTH117 - an entry may be anything
+            yield place
     yield from (place for place in os.environ.get("LD_LIBRARY_PATH", "").split(":") if place.startswith("/"))

@@ -30,6 +30,8 @@ class SandboxPlan:
     """Files, and folders with all that they hold."""
     writes: tuple[str, ...] = ()
     """Folders of others in which it may read and write, too."""
+    closed: tuple[str, ...] = ()
+    """Folders that stay so where the interpreter looks for packages in one above them, as in a checkout."""
     network: bool = False
     """Whether it may connect to other machines, and ask for their names."""
     programs: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """Which system calls a shut-in process may make, as a program of the kernel's filter. In: a plan. Out: its text.
 
-What is refused fails with EPERM, so that a library that can do without goes on. Landlock says which files may be opened;
-here is what it does not know of: other programs and their memory, the network, the kernel's rarer doors, and what
-changes a file by its path without opening it. Calls that are younger than this list are answered as by an older kernel.
+What is refused fails with EPERM, so that a library that can do without goes on. Landlock says which files may be
+opened; here is what it does not know of: other programs and their memory, the network, the kernel's rarer doors, and
+what changes a file by its path without opening it. Calls that are younger than this list are answered as by an older
+kernel.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ class WorkerSandbox:
             folder=str(self._folder),
             reads=reach.reads,
             writes=reach.writes,
+            closed=(str(self._settings.inbox), str(self._settings.outbox), str(self._base.parent)),
             network=reach.network,
             programs=reach.programs,
             data_bytes=MEMORY_TIMES * self._total_bytes(),

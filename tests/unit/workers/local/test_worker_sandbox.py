@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,12 +19,12 @@ import pytest
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.settings import Settings
-from aura_daemon.jobs.results import Failure
-from aura_daemon.system.sandbox.confining import support
-from aura_daemon.system.sandbox.plan import SandboxMode
+from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.system.sandbox.confining import confine, support
+from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
 from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.local.worker_sandbox import FOLDER, WorkerSandbox
-from aura_daemon.workers.protocol import Finished
+from aura_daemon.workers.protocol import NO_DEVICE, Finished, Ready
 from tests.support.escapes import ESCAPES, FOR_ROOT, NOT_EVERYWHERE
 from tests.support.escaping_worker import LAID
 from tests.support.worker_contract import PATIENCE_S, batch_of
@@ -43,15 +44,24 @@ def said_by(worker: ProcessWorker, *prompts: str) -> dict[str, str]:
     """The message of the failure with which each prompt ends."""
     worker.submit(batch_of(*prompts))
     said: dict[str, str] = {}
+    for message in ended_by(worker)[1]:
+        assert isinstance(message.outcome, Failure), message
+        said[prompts[int(message.job_id.removeprefix("job-")) - 1]] = message.outcome.message
+    return said
+
+
+def ended_by(worker: ProcessWorker) -> tuple[Ready | None, list[Finished]]:
+    """How the worker began, and the ends of its jobs."""
+    ready: list[Ready] = []
+    ended: list[Finished] = []
     until_s = time.monotonic() + PATIENCE_S
-    while len(said) < len(prompts):
+    while not (worker.idle and ended):
         assert time.monotonic() < until_s
         select.select(worker.waitables(), [], [], 0.1)
-        for message in worker.poll():
-            if isinstance(message, Finished):
-                assert isinstance(message.outcome, Failure), message
-                said[prompts[int(message.job_id.removeprefix("job-")) - 1]] = message.outcome.message
-    return said
+        messages = worker.poll()
+        ready += [message for message in messages if isinstance(message, Ready)]
+        ended += [message for message in messages if isinstance(message, Finished)]
+    return ready[0] if ready else None, ended
 
 
 def lay_out(folder: Path, stack: ExitStack) -> dict[str, object]:
@@ -132,6 +142,51 @@ def test_without_a_sandbox_the_same_gets_through(name: str, free: dict[str, str]
     assert free[name] != "refused"
 
 
+WITHOUT_LANDLOCK = (sys.executable, "-P", "-m", "tests.support.without_landlock")
+
+
+@needs_a_sandbox
+@pytest.mark.parametrize("mode", [SandboxMode.STRICT, SandboxMode.AUTO])
+def test_on_a_kernel_that_lacks_a_part_strict_lets_jobs_wait_and_auto_says_so(
+    mode: SandboxMode, tmp_path: Path
+) -> None:
+    worker = ProcessWorker(
+        EngineSettings(),
+        deadline_s=PATIENCE_S,
+        environment={"PYTHONPATH": str(ROOT)},
+        command=WITHOUT_LANDLOCK,
+        sandbox=WorkerSandbox(settings_in(tmp_path, mode)),
+    )
+    try:
+        worker.submit(batch_of("fine"))
+        ready, (ended,) = ended_by(worker)
+    finally:
+        worker.stop(0.0)
+    assert ready is not None
+    assert len(ready.sandbox_lacks) == 1
+    assert ready.sandbox_lacks[0].startswith("Landlock: ")
+    if mode is SandboxMode.AUTO:
+        assert isinstance(ended.outcome, Produced)
+        return
+    assert ready.device == NO_DEVICE
+    assert isinstance(ended.outcome, Failure)
+    assert ended.outcome.kind is FailureKind.MODEL_UNAVAILABLE  # the job waits
+    assert ended.outcome.message.startswith("`sandbox: strict` cannot be kept here: Landlock: ")
+    assert "sandbox: auto" in ended.outcome.mend
+
+
+def test_a_process_that_has_threads_is_not_shut_in() -> None:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="before it starts threads"):
+            confine(SandboxPlan(mode=SandboxMode.AUTO), keeps=())
+    finally:
+        over.set()
+        thread.join()
+
+
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[ProcessWorker]:
     environment = {"PYTHONPATH": str(ROOT)}
@@ -165,11 +220,3 @@ def test_what_a_killed_daemon_left_goes_with_the_next_start(started: ProcessWork
     started.prestart()
     assert not left.exists()
     assert others.exists()
-
-
-@needs_a_sandbox
-def test_a_plan_names_what_is_open_beside_models(tmp_path: Path) -> None:
-    plain = WorkerSandbox(settings_in(tmp_path), exceptions=()).begin({})
-    assert not plain.network
-    assert plain.writes == plain.programs == ()
-    assert not any(place.startswith((str(tmp_path / "in"), str(tmp_path / "out"))) for place in plain.reads)
