@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import IntFlag
+from functools import cache
 from typing import Final
 
 CREATE_RULESET: Final = 444
@@ -81,7 +82,7 @@ ABSTRACT_SOCKETS, SIGNALS = 1, 2
 
 def version() -> int:
     """Of the kernel's interface; 0 where there is none, or where it is not switched on."""
-    found = ctypes.CDLL(None, use_errno=True).syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION)
+    found = _library().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION)
     return max(0, int(found))
 
 
@@ -128,8 +129,13 @@ def _allow(ruleset: int, path: str, rights: FileAccess) -> None:
 
 
 def _call(number: int, *arguments: object) -> int:
-    library = ctypes.CDLL(None, use_errno=True)
-    found = library.syscall(number, *arguments)
+    found = _library().syscall(number, *arguments)
     if found < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return int(found)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    """The C library: to open it takes longer than a call."""
+    return ctypes.CDLL(None, use_errno=True)

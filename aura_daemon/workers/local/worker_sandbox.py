@@ -25,12 +25,17 @@ FOLDER: Final = "workers"
 
 POINTED_THERE: Final = (
     *("TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCH_HOME", "TRITON_HOME", "CUDA_CACHE_PATH"),
-    *("HF_MODULES_CACHE", "HF_ASSETS_CACHE"),
+    *("HF_MODULES_CACHE", "HF_ASSETS_CACHE", "MIOPEN_USER_DB_PATH", "MIOPEN_CUSTOM_CACHE_DIR", "AMD_COMGR_CACHE_DIR"),
 )
 """Variables of libraries that name a folder to write in. HOME stays, as `~` in the names of models means it."""
 
 MEMORY_TIMES: Final = 4
-"""Times the machine's memory, or its control group's: what a worker may have mapped of its own (RLIMIT_DATA)."""
+LEAST_DATA_BYTES: Final = 64 << 30
+"""What a worker may have mapped of its own (RLIMIT_DATA): so many times the machine's memory, or its control group's.
+
+A model's files are mapped whole, for each thread a stack, and by CUDA much that is never used: only what no model comes
+near is refused. RLIMIT_AS counts what is merely set aside, too, and lets no CUDA start.
+"""
 
 ON_A_CLUSTER: Final = "nodes of a cluster: they run what the daemon sends them, and are not shut in"
 
@@ -75,7 +80,7 @@ class WorkerSandbox:
             closed=(str(self._settings.inbox), str(self._settings.outbox), str(self._base.parent)),
             network=reach.network,
             programs=reach.programs,
-            data_bytes=MEMORY_TIMES * self._total_bytes(),
+            data_bytes=max(LEAST_DATA_BYTES, MEMORY_TIMES * self._total_bytes()),
         )
 
     @property
