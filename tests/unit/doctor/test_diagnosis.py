@@ -25,6 +25,7 @@ from aura_daemon.doctor.report import (
     PlanRequest,
     ProbeAnswer,
     ProbeRequest,
+    SandboxFound,
     TorchFound,
 )
 from aura_daemon.jobs.requests import JobKind
@@ -219,3 +220,15 @@ def test_a_request_is_the_same_after_its_way_through_json() -> None:
         settings=settings, wish=PlanRequest(model="a", width=8, height=16, batch=3), measured=(measured,)
     )
     assert ProbeRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_a_strict_sandbox_that_cannot_be_kept_is_to_be_mended_and_any_other_is_only_told() -> None:
+    found = SandboxFound(
+        mode="strict", landlock=0, seccomp=True, lacks=("Landlock: files",), why="this kernel has no Landlock", open=()
+    )
+    strict = report().model_copy(update={"sandbox": found})
+    assert messages(strict) == (
+        "no job runs: `sandbox: strict` cannot be kept (Landlock: files), as this kernel has no Landlock"
+    )
+    for other in (found.model_copy(update={"mode": "auto"}), found.model_copy(update={"lacks": ()}), None):
+        assert messages(strict.model_copy(update={"sandbox": other})) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.health.document import CurrentJob, Holdup, WorkerMemory, WorkerState
+from aura_daemon.health.document import CurrentJob, Holdup, SandboxRecord, SandboxState, WorkerMemory, WorkerState
 from aura_daemon.health.holdups import HTTP, IMAGES, JOURNAL, OUTBOX, SOURCES, WORKERS, memory_for
 from aura_daemon.metrics.gauges import PREFIX, HoldupKind, gauges_of, holdup_kind
 from tests.support.health_documents import MIB, health_document, worker
@@ -92,3 +92,13 @@ def test_each_worker_tells_where_it_is_and_what_it_does() -> None:
 
 def test_the_only_worker_has_a_label_though_it_has_no_name() -> None:
     assert values(workers=[worker("", node="")])["worker_state{1}{idle}"] == 1
+
+
+def test_how_far_workers_are_shut_in_is_one_of_three() -> None:
+    found = values(sandbox=SandboxRecord(mode="auto", state=SandboxState.PARTIAL, lacks=["Landlock: files"]))
+    assert {name: value for name, value in found.items() if name.startswith("sandbox")} == {
+        "sandbox{whole}": 0,
+        "sandbox{partial}": 1,
+        "sandbox{off}": 0,
+    }
+    assert not any(value for name, value in values().items() if name.startswith("sandbox"))
