@@ -11,6 +11,7 @@ import ctypes
 import os
 import stat
 import struct
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import IntFlag
@@ -115,6 +116,8 @@ def restrict(rules: Iterable[tuple[str, FileAccess]], *, landlock: int, connects
 
 def _allow(ruleset: int, path: str, rights: FileAccess) -> None:
     """Gives rights to a file, or to a folder with all that it holds; what is not there is left out."""
+    if sys.platform != "linux":
+        return
     try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
