@@ -38,6 +38,10 @@ DEVICES: Final = {
 """Of each kind of GPU; systemd leaves out what a machine does not have."""
 
 
+LANDLOCK: Final = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self")
+"""System calls that are in no group of systemd 252."""
+
+
 def unit_text(plan: ServicePlan) -> str:
     """The unit, every key on a line of its own."""
     sections = {"Unit": _unit(plan), "Service": _service(plan), "Install": _install(plan)}
@@ -152,7 +156,7 @@ def _everywhere(plan: ServicePlan) -> Iterator[str]:
     yield "SystemCallArchitectures=native"
     yield "SystemCallFilter=@system-service"
     yield "# The worker shuts itself in."
-    yield "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+    yield f"SystemCallFilter={' '.join(LANDLOCK)}"
     # Drivers of GPUs bind memory and processors.
     yield "SystemCallFilter=~@privileged" + ("" if plan.gpus else " @resources")
     yield "SystemCallErrorNumber=EPERM"

@@ -32,7 +32,7 @@ def no_new_privileges() -> None:
     """No program that this process starts gets more rights than it has; raises OSError."""
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(PR_SET_NO_NEW_PRIVS, *(ctypes.c_ulong(value) for value in (1, 0, 0, 0))) != 0:
-        raise OSError(ctypes.get_errno(), "the kernel refuses PR_SET_NO_NEW_PRIVS")
+        raise OSError(ctypes.get_errno(), "the kernel refuses to keep new privileges off")
 
 
 def drop_capabilities() -> None:
