@@ -17,16 +17,19 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system import logs
 from aura_daemon.system.processes.child_processes import become_a_child
-from aura_daemon.workers.channel import MessageReceiver, send
+from aura_daemon.workers.channel import MessageReceiver, read_order
+from aura_daemon.workers.channel import report as send_report
 from aura_daemon.workers.engine_start import engine_runner, set_environment
-from aura_daemon.workers.protocol import Batch, Cancel, Configure, LogLine, Up
+from aura_daemon.workers.protocol import Batch, Cancel, Configure, Finished, LogLine, Up
 from aura_daemon.workers.runner import BatchReporter, Runner
 
 if TYPE_CHECKING:
@@ -72,7 +75,10 @@ def serve(
     def report(message: Up) -> None:
         try:
             with lock:
-                send(channel, message)
+                try:
+                    send_report(channel, message)
+                except (TypeError, ValueError) as error:  # a score that is no number, from a model's overflow
+                    send_report(channel, untold(message, error))
         except OSError:  # the daemon is gone
             os._exit(1)
 
@@ -90,7 +96,7 @@ def serve(
 
 def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
     """Reads messages from the socket; ends the process, even during a job, once the daemon closes it or is gone."""
-    receiver = MessageReceiver(channel)
+    receiver = MessageReceiver(channel, read_order)
     while messages := receiver.wait():
         for message in messages:
             if isinstance(message, Cancel):
@@ -98,6 +104,14 @@ def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: s
             else:
                 inbox.put(message)
     os._exit(0)
+
+
+def untold(report: Up, error: Exception) -> Up:
+    """The end of a job whose result holds what cannot be sent; raises the error for any other report."""
+    if not isinstance(report, Finished):
+        raise error
+    message = f"its result cannot be told: {error}"
+    return replace(report, outcome=Failure(kind=FailureKind.UNEXPECTED, message=message), step_s=0.0)
 
 
 class _ToLoguru(logging.Handler):

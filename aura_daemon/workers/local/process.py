@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, assert_never, cast, get_args
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -18,7 +18,14 @@ from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.local.child import Child
-from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
+from aura_daemon.workers.local.worker_death import (
+    BROKEN_INSTALLATION,
+    RESTARTED,
+    WorkerDeath,
+    after_suspension,
+    broken_protocol,
+)
+from aura_daemon.workers.log_lines import LogLines
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
@@ -31,11 +38,15 @@ from aura_daemon.workers.protocol import (
     Ready,
     Up,
 )
+from aura_daemon.workers.reports.checking import believed
+from aura_daemon.workers.reports.decoding import BrokenProtocol, ReportReader
 from aura_daemon.workers.running_batch import RunningBatch
 from aura_daemon.workers.silence import Silence
 
 CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.child_main")
 """`-P`: no module is taken from the folder in which the daemon was started, which may be an inbox."""
+
+READS: Final = ReportReader(get_args(Up))
 
 STOP_TOLD_S: Final = 0.5
 """Seconds in which the daemon learns of a stop whose signal, or kill, reached its worker first."""
@@ -91,6 +102,7 @@ class ProcessWorker:
         self._child: Child | None = None
         self._batch = RunningBatch()
         self._was_ready = False
+        self._log_lines = LogLines(clock)
         self._early_kills = 0
         """Children in a row that were killed from outside before they were ready."""
         self._death: tuple[float, Failure] | None = None
@@ -152,9 +164,10 @@ class ProcessWorker:
             self._fail(self._death[1])
         elif self._child is not None:
             messages = self._child.receive()
-            for message in messages:
-                self._record(message)
-            if self._child.ended:
+            fault = self._record_all(messages) or self._child.fault
+            if fault:
+                self._end_untrusted(self._child, fault)
+            elif self._child.ended:
                 self._fail_after_end(self._child)
             elif messages:
                 self._silence.heard()
@@ -183,17 +196,28 @@ class ProcessWorker:
             self._drop_child()
         if self._child is None:
             self._was_ready = False
-            self._child = Child(self._command, self._options, self._environment, oom_kills=self._oom_kills)
+            self._child = Child(self._command, self._options, self._environment, reads=READS, oom_kills=self._oom_kills)
             self._child.send([Configure(settings=self._settings)])
         return self._child
 
+    def _record_all(self, messages: Sequence[object]) -> str:
+        """Records messages up to the first that cannot be believed; says why that one cannot, else nothing."""
+        for message in messages:
+            try:
+                self._record(believed(cast(Up, message), self._batch.requests, self._batch.unfinished))
+            except BrokenProtocol as error:
+                return str(error)
+        return ""
+
     def _record(self, message: Up) -> None:
-        """Updates the state of the batch."""
+        """Updates the state of the batch; raises BrokenProtocol."""
         match message:
             case Finished(outcome=outcome):
                 if isinstance(outcome, Failure) and self._has_slept:
                     message = replace(message, outcome=after_suspension(outcome))
             case Ready():
+                if self._was_ready:
+                    raise BrokenProtocol("it says twice that it is ready")
                 self._was_ready, self._early_kills = True, 0
             case Placed():
                 self._silence.placed()
@@ -201,10 +225,8 @@ class ProcessWorker:
                 self._silence.stepped()
             case Loading():
                 pass
-            case LogLine(level=level, message=text):
-                from aura_daemon.system import logs  # commands that start no worker need not import loguru
-
-                logs.relay(level, text, prefix=logs.WORKER)
+            case LogLine():
+                self._log_lines.write(message)
                 return
             case _:
                 assert_never(message)
@@ -219,6 +241,16 @@ class ProcessWorker:
             self._drop_child()
             message = f"the worker process showed no sign of life for {allowed_s:g} s and was killed"
             self._fail(Failure(kind=FailureKind.DEADLINE, message=message, mend=RESTARTED))
+
+    def _end_untrusted(self, child: Child, fault: str) -> None:
+        """Kills a child that does not keep to the protocol, and fails its jobs as a crash would."""
+        from loguru import logger
+
+        child.end(0.0)
+        self._drop_child()
+        failure = broken_protocol(fault)
+        logger.error("{}", failure.message)
+        self._fail(failure)
 
     def _fail_after_end(self, child: Child) -> None:
         """Fails the running batch, if any, of a child that has ended: at once, or where it was killed, soon."""
