@@ -28,6 +28,7 @@ from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.images.dataset import put_together
 from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.model_files.companions import find_with_companions
+from aura_daemon.engines.model_files.fetched import found_here
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.placement.device_memory import (
@@ -44,6 +45,7 @@ from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.placement.threads import is_small_work, one_thread
 from aura_daemon.engines.read_ahead import PictureReader
 from aura_daemon.engines.reporter import Reporter
+from aura_daemon.engines.services import Services
 from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.speed import Speed
@@ -66,8 +68,10 @@ class Session:
         families: Families = FAMILIES,
         devices: Devices | None = None,
         free: Callable[[Devices], FreeMemory] = free_memory,
+        services: Services | None = None,
     ) -> None:
-        """`devices`: None for those that the settings ask for."""
+        """`devices`: None for those that the settings ask for. `services`: None: this process may do all itself."""
+        self._services = services
         self._settings = settings
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
@@ -189,7 +193,8 @@ class Session:
             attempt.end(first, laid_out(first.request, first.cells, self._settings, PeakMemory(devices.cpu)))
             return
         if isinstance(first.request, DatasetRequest):
-            attempt.end(first, put_together(first, attempt.reporter, self._settings, PeakMemory(devices.cpu)))
+            peak = PeakMemory(devices.cpu)
+            attempt.end(first, put_together(first, attempt.reporter, self._settings, peak, self._services))
             return
         kind = kind_of(first.request)
         family = self._families[kind]
@@ -254,7 +259,10 @@ class Session:
             return loaded
         self._faults.loading = model.model
         half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
-        files = find_with_companions(model, model_format, half=half, reporter=reporter)
+        if self._services is None:
+            files = find_with_companions(model, model_format, half=half, reporter=reporter)
+        else:
+            files = found_here(model, model_format, half, reporter, self._services)
         self._faults.loading = ""
         return files
 

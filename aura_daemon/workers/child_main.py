@@ -23,13 +23,15 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.engines.services import Services
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system import logs
 from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.workers.asking import AskedDaemon
 from aura_daemon.workers.channel import MessageReceiver, read_order
 from aura_daemon.workers.channel import report as send_report
 from aura_daemon.workers.engine_start import engine_runner, set_environment
-from aura_daemon.workers.protocol import Batch, Cancel, Configure, Finished, LogLine, Up
+from aura_daemon.workers.protocol import Answer, Batch, Cancel, Configure, Finished, LogLine, Question, Up
 from aura_daemon.workers.runner import BatchReporter, Runner
 
 if TYPE_CHECKING:
@@ -59,8 +61,20 @@ def log_to_stderr(level: str, log_format: str) -> None:
     logging.captureWarnings(True)
 
 
+def relay_log(say: Callable[[LogLine], None], level: str) -> None:
+    """Has every line of the log sent too, from this level on."""
+
+    def relay(message: Message) -> None:
+        say(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
+
+    logs.send(relay, level)
+
+
 def serve(
-    channel: socket.socket, start: Callable[[EngineSettings], Runner], *, relayed_level: str | None = None
+    channel: socket.socket,
+    start: Callable[[EngineSettings, Services], Runner],
+    *,
+    relayed_level: str | None = None,
 ) -> NoReturn:
     """Reads Configure, starts the runner and runs batches; this process ends when the daemon closes the socket.
 
@@ -69,10 +83,9 @@ def serve(
     channel.set_inheritable(False)
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     cancelled: set[str] = set()
-    threading.Thread(target=_read, args=(channel, inbox, cancelled), name="messages", daemon=True).start()
     lock = threading.Lock()
 
-    def report(message: Up) -> None:
+    def report(message: Up | Question) -> None:
         try:
             with lock:
                 try:
@@ -82,31 +95,31 @@ def serve(
         except OSError:  # the daemon is gone
             os._exit(1)
 
+    daemon = AskedDaemon(report)
+    threading.Thread(target=_read, args=(channel, inbox, cancelled, daemon), name="messages", daemon=True).start()
     if relayed_level is not None:
-
-        def relay(message: Message) -> None:
-            report(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
-
-        logs.send(relay, relayed_level)
-    runner = start(cast(Configure, inbox.get()).settings)
+        relay_log(report, relayed_level)
+    runner = start(cast(Configure, inbox.get()).settings, daemon)
     report(runner.ready())
     while True:
         runner.run(cast(Batch, inbox.get()), BatchReporter(report, cancelled, runner))
 
 
-def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
+def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str], daemon: AskedDaemon) -> None:
     """Reads messages from the socket; ends the process, even during a job, once the daemon closes it or is gone."""
     receiver = MessageReceiver(channel, read_order)
     while messages := receiver.wait():
         for message in messages:
             if isinstance(message, Cancel):
                 cancelled.add(message.job_id)
+            elif isinstance(message, Answer):
+                daemon.take(message)
             else:
                 inbox.put(message)
     os._exit(0)
 
 
-def untold(report: Up, error: Exception) -> Up:
+def untold(report: Up | Question, error: Exception) -> Up:
     """The end of a job whose result holds what cannot be sent; raises the error for any other report."""
     if not isinstance(report, Finished):
         raise error

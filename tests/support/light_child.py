@@ -1,7 +1,7 @@
 """The child process with a runner that needs no torch: `python -m tests.support.light_child FD PARENT_PID`.
 
-Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`, `close`, and those of
-`light_lies`, which say what no worker says.
+Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`, `close`, `fetch`, and
+those of `light_lies`, which say what no worker says.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.engines.services import ModelRole, Services, WantedModel
+from aura_daemon.jobs.results import Outcome
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.child_main import log_to_stderr, serve
 from tests.support.light_lies import LIES, talk
@@ -31,6 +35,13 @@ if __name__ == "__main__":
     log_to_stderr("INFO", "text")
     relayed_level = "INFO" if "--relay-log" in sys.argv else None
     SOCKET = socket.socket(fileno=DESCRIPTOR)
-    further = {"close": close, "talk": partial(talk, SOCKET)}
+    further: dict[str, Callable[[], Outcome | None]] = {"close": close, "talk": partial(talk, SOCKET)}
     further |= {script: partial(lie, SOCKET) for script, lie in LIES.items()}
-    serve(SOCKET, lambda _: ScriptRunner(further), relayed_level=relayed_level)
+
+    def start(settings: EngineSettings, services: Services) -> ScriptRunner:
+        asked = {"fetch": settings.generate.model, "lie: fetch another": "somebody/else"}
+        for script, model in asked.items():
+            further[script] = partial(services.fetch, WantedModel(role=ModelRole.GENERATOR, model=model))
+        return ScriptRunner(further)
+
+    serve(SOCKET, start, relayed_level=relayed_level)

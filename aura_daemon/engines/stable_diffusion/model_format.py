@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
+from aura_daemon.engines.services import ModelRole
 from aura_daemon.mini import GENERATOR
 
 STEMS: Final = {
@@ -38,5 +39,6 @@ STABLE_DIFFUSION: Final = ModelFormat(
     architectures=("StableDiffusionPipeline", "LatentConsistencyModelPipeline"),  # the same parts, and the same UNet
     embedded=GENERATOR,
     weight_files=generator_weights,
+    role=ModelRole.GENERATOR,
     has_checkpoints=True,
 )

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -61,8 +61,11 @@ class Child:
         """Why it is not heard any further, where it has sent what is no message; empty: it is."""
         return self._receiver.fault
 
-    def send(self, messages: Sequence[object]) -> None:
-        """Sends messages after the earlier ones, in a thread that ends afterwards, or with the child."""
+    def send(self, messages: Iterable[object]) -> None:
+        """Sends messages after the earlier ones, in a thread that ends afterwards, or with the child.
+
+        A message that an iterator has yet to make is made there, when it is its turn.
+        """
         self._sender = threading.Thread(
             target=_send_all, args=(self.channel, messages, self._sender), name="to the worker", daemon=True
         )
@@ -126,7 +129,7 @@ class Child:
             self.channel.shutdown(socket.SHUT_RDWR)
 
 
-def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:
+def _send_all(channel: socket.socket, messages: Iterable[object], before: threading.Thread | None) -> None:
     if before is not None:
         before.join()
     with suppress(OSError):  # the child died: `ProcessWorker.poll` notices that

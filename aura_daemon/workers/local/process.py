@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final, assert_never, cast, get_args
 
 from aura_daemon.config.engine import EngineSettings
@@ -17,6 +18,8 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
+from aura_daemon.workers.fetching.fetches import ModelFetches
+from aura_daemon.workers.local.answering import AnsweredQuestions
 from aura_daemon.workers.local.child import Child
 from aura_daemon.workers.local.worker_death import (
     BROKEN_INSTALLATION,
@@ -35,6 +38,7 @@ from aura_daemon.workers.protocol import (
     LogLine,
     Placed,
     Progress,
+    Question,
     Ready,
     Up,
 )
@@ -46,7 +50,7 @@ from aura_daemon.workers.silence import Silence
 CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.child_main")
 """`-P`: no module is taken from the folder in which the daemon was started, which may be an inbox."""
 
-READS: Final = ReportReader(get_args(Up))
+READS: Final = ReportReader((*get_args(Up), *get_args(Question)))
 
 STOP_TOLD_S: Final = 0.5
 """Seconds in which the daemon learns of a stop whose signal, or kill, reached its worker first."""
@@ -79,6 +83,7 @@ class ProcessWorker:
         clock: Callable[[], float] = time.monotonic,
         oom_kills: Callable[[], int | None] = oom_kills,
         suspended_s: Callable[[], float] = suspended_s,
+        fetches: ModelFetches | None = None,
     ) -> None:
         """`deadline_s`: a child that sends no message for so long is killed; sooner once the time of a step is known
         (`silence_s`).
@@ -86,13 +91,16 @@ class ProcessWorker:
         `relays_log`: the child's log goes to the log file of this process too. `environment`: added to that of this
         process. `command`: run with descriptor, pid and options appended.
         `oom_kills`: counts the processes that the kernel killed for want of memory. `suspended_s`: seconds for which
-        the machine has been suspended since it was started.
+        the machine has been suspended since it was started. `fetches`: has models fetched for several workers; None:
+        for this one alone.
         """
         self._settings = settings
         self._silence = Silence(deadline_s, clock)
         relay = ("--relay-log",) if relays_log else ()
         self._options = ("--log-level", log_level, "--log-format", log_format, *relay)
         self._environment = dict(environment or {})
+        own = partial(ModelFetches, settings, options=self._options, environment=self._environment, clock=clock)
+        self._questions = AnsweredQuestions(settings, fetches or own())
         self._command = tuple(command)
         self._clock = clock
         self._oom_kills = oom_kills
@@ -130,8 +138,9 @@ class ProcessWorker:
         return process_memory.resident_bytes(self.pid) if self.pid is not None else None
 
     def waitables(self) -> list[int]:
-        """The descriptor of the socket, readable when the child has sent a message or died."""
-        return [self._child.channel.fileno()] if self._child is not None else []
+        """The descriptor of the socket, readable when the child has sent a message or died; that of a fetch too."""
+        own = [self._child.channel.fileno()] if self._child is not None else []
+        return own + self._questions.waitables()
 
     def submit(self, batch: Batch) -> None:
         """Gives the child a batch; a thread sends it, so that this returns at once even for a large batch."""
@@ -139,7 +148,7 @@ class ProcessWorker:
         self._silence.begin()
         self._suspended_before_s = self._suspended_s()
         try:
-            self._running_child().send([batch])
+            self._running_child().send([self._questions.begin(batch)])
         except OSError as error:
             message = f"the worker process could not be started: {error}"
             self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=BROKEN_INSTALLATION))
@@ -169,7 +178,8 @@ class ProcessWorker:
                 self._end_untrusted(self._child, fault)
             elif self._child.ended:
                 self._fail_after_end(self._child)
-            elif messages:
+            elif (told := self._questions.take(self._child)) is not None or messages:
+                self._reports += told or []
                 self._silence.heard()
             elif not self.idle:
                 self._check_deadline(self._child)
@@ -204,10 +214,17 @@ class ProcessWorker:
         """Records messages up to the first that cannot be believed; says why that one cannot, else nothing."""
         for message in messages:
             try:
-                self._record(believed(cast(Up, message), self._batch.requests, self._batch.unfinished))
+                if isinstance(message, Question):
+                    self._ask(message)
+                else:
+                    self._record(believed(cast(Up, message), self._batch.requests, self._batch.unfinished))
             except BrokenProtocol as error:
                 return str(error)
         return ""
+
+    def _ask(self, question: Question) -> None:
+        assert self._child is not None
+        self._questions.ask(question, self._child, self._batch.unfinished)
 
     def _record(self, message: Up) -> None:
         """Updates the state of the batch; raises BrokenProtocol."""
@@ -283,6 +300,7 @@ class ProcessWorker:
         self._death = None
 
     def _drop_child(self) -> None:
+        self._questions.leave()
         if self._child is not None:
             self._child.close()
             self._child = None

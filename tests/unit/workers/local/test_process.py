@@ -19,7 +19,7 @@ import psutil
 import pytest
 from loguru import logger
 
-from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.engine import EngineSettings, GenerateSettings
 from aura_daemon.doctor import probe
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
@@ -28,11 +28,13 @@ from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
 from aura_daemon.workers.child_main import untold
 from aura_daemon.workers.engine_start import importing
+from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
 from aura_daemon.workers.local.worker_death import MOST_EARLY_KILLS
 from aura_daemon.workers.log_lines import BURST
-from aura_daemon.workers.protocol import Finished, LogLine, Memory, Placed, Progress, Up
+from aura_daemon.workers.protocol import Finished, Loading, LogLine, Memory, Placed, Progress, Up
 from aura_daemon.workers.silence import GAP_S
+from tests.support import light_fetcher
 from tests.support.light_lies import LIES
 from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
 
@@ -81,7 +83,7 @@ def light(clock: Clock) -> Iterator[Callable[..., ProcessWorker]]:
 
         def make(**options: Any) -> ProcessWorker:
             made = ProcessWorker(
-                EngineSettings(),
+                options.pop("settings", EngineSettings()),
                 deadline_s=30.0,
                 command=LIGHT,
                 clock=clock,
@@ -459,7 +461,7 @@ def test_the_log_of_the_child_goes_to_the_log_file_of_the_daemon(
     assert capfd.readouterr().err.count("is drawn") == 1, "the child has told stderr itself"
 
 
-@pytest.mark.parametrize("lie", sorted(LIES))
+@pytest.mark.parametrize("lie", [*sorted(LIES), "lie: fetch another"])
 def test_a_child_that_says_what_no_worker_says_is_killed_and_runs_nothing_here(
     light: Callable[..., ProcessWorker], lie: str, tmp_path: Path
 ) -> None:
@@ -476,6 +478,61 @@ def test_a_child_that_says_what_no_worker_says_is_killed_and_runs_nothing_here(
     assert not bomb.exists()
     worker.submit(batch_of("fine"))
     assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+def fetching(light: Callable[..., ProcessWorker], model: str) -> ProcessWorker:
+    settings = EngineSettings(generate=GenerateSettings(model=model))
+    fetches = ModelFetches(settings, command=light_fetcher.COMMAND, environment=ENVIRONMENT)
+    return light(settings=settings, fetches=fetches)
+
+
+def test_a_model_that_the_child_lacks_is_fetched_by_another_process_and_the_job_goes_on(
+    light: Callable[..., ProcessWorker],
+) -> None:
+    worker = fetching(light, "here")
+    worker.submit(batch_of("fetch"))
+    messages = wait_for(worker, Finished)
+    assert Loading(model="here", done_bytes=1, total_bytes=2) in messages
+    assert isinstance(messages[-1], Finished)
+    assert isinstance(messages[-1].outcome, Produced)
+
+
+@pytest.mark.parametrize(("model", "words"), [("gone", "the hub has none"), ("dies", "exit code 3")])
+def test_a_model_that_is_not_to_be_had_fails_its_job_and_the_child_goes_on(
+    light: Callable[..., ProcessWorker], model: str, words: str
+) -> None:
+    worker = fetching(light, model)
+    worker.submit(batch_of("fetch", "fine"))
+    failed, fine = finished(worker, 2)
+    assert isinstance(failed.outcome, Failure)
+    assert failed.outcome.kind is FailureKind.MODEL_UNAVAILABLE
+    assert words in failed.outcome.message
+    assert isinstance(fine.outcome, Produced)
+
+
+def test_a_fetch_that_hangs_meets_the_deadline_of_its_job(light: Callable[..., ProcessWorker], clock: Clock) -> None:
+    worker = fetching(light, "hangs")
+    worker.submit(batch_of("fetch"))
+    while not any(message.model == "hangs" for message in wait_for(worker, Loading) if isinstance(message, Loading)):
+        pass
+    (word,) = [message for message in clock.go_on(worker, 31.0) if isinstance(message, Finished)]
+    assert failure_of(word).kind is FailureKind.DEADLINE
+    assert psutil.Process().children() == []
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_fetch_ends_with_the_child_that_waits_for_it(
+    light: Callable[..., ProcessWorker], clock: Clock, how: str
+) -> None:
+    worker = fetching(light, "hangs")
+    worker.submit(batch_of("fetch"))
+    while not any(message.model == "hangs" for message in wait_for(worker, Loading) if isinstance(message, Loading)):
+        pass
+    if how == "killed":
+        killed(worker, clock)
+    else:
+        worker.stop(0.0)
+    assert psutil.Process().children() == []
 
 
 def test_what_a_child_writes_into_the_log_is_bounded_and_passes_for_no_line_of_the_daemon(
