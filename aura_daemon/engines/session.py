@@ -18,6 +18,7 @@ import torch
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.engines.attempt import EngineAttempt
 from aura_daemon.engines.benchmark.benchmark import Benchmark
 from aura_daemon.engines.failures import FaultyVariant, no_room
@@ -45,7 +46,6 @@ from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.placement.threads import is_small_work, one_thread
 from aura_daemon.engines.read_ahead import PictureReader
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.engines.services import Services
 from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.speed import Speed

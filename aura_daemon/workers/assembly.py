@@ -9,6 +9,7 @@ from aura_daemon.config.engine import Device
 from aura_daemon.config.loading import PROFILE_VARIABLE
 from aura_daemon.config.settings import Settings
 from aura_daemon.system.hardware.nvidia import gpus
+from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.devices import device_plans
 from aura_daemon.workers.local.process import ProcessWorker
@@ -38,6 +39,7 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
     relays_log = settings.log_file.path is not None
     relay = ("--relay-log",) if relays_log else ()
     fetches = ModelFetches(engine, options=("--log-level", level, "--log-format", log_format, *relay))
+    conversions = ModelConversions(engine)
     cards = gpus() if chosen.devices == "auto" and settings.device in (Device.AUTO, Device.CUDA) else ()
     for plan in device_plans(chosen.devices, configured=settings.device, cards=cards, environment=os.environ):
         workers[plan.name] = ProcessWorker(
@@ -48,5 +50,6 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
             relays_log=relays_log,
             environment=plan.environment,
             fetches=fetches,
+            conversions=conversions,
         )
-    return WorkerPool(workers)
+    return WorkerPool(workers, stop_shared=lambda _: conversions.stop())

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import Services
+from aura_daemon.config.workers.services import Services
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system import logs
 from aura_daemon.system.processes.child_processes import become_a_child

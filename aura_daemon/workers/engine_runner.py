@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.profiling import LateOutcomes, profiled
-from aura_daemon.engines.services import Services
 from aura_daemon.jobs.results import Failure
 from aura_daemon.system.library_versions import versions
 from aura_daemon.workers.protocol import NO_DEVICE, Batch, Memory, Ready
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 quiet_libraries()
 
+from aura_daemon.engines.families import families_served_by  # noqa: E402
 from aura_daemon.engines.session import Session  # noqa: E402 - the libraries write while they are imported
 
 
@@ -28,7 +29,7 @@ class EngineRunner:
     """Runs batches on a session of the engines."""
 
     def __init__(self, settings: EngineSettings, services: Services | None = None) -> None:
-        self._session = Session(settings, services=services)
+        self._session = Session(settings, families=families_served_by(services), services=services)
         self._profiles = Path(settings.profiles) if settings.profiles is not None else None
 
     def ready(self) -> Ready:

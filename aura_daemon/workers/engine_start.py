@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from aura_daemon.config.engine import Device, EngineSettings, allocator_options
-from aura_daemon.engines.services import Services
+from aura_daemon.config.workers.services import Services
 from aura_daemon.workers.runner import Runner
 
 ENVIRONMENT: Final = {

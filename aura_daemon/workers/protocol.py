@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import WantedModel
+from aura_daemon.config.workers.services import FaultyConversion, WantedConversion, WantedModel
 from aura_daemon.jobs.results import Failure, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
@@ -152,7 +152,28 @@ class PictureAnswer:
     content: bytes | None = field(repr=False)
 
 
-Question: TypeAlias = FetchWanted | PictureWanted
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionWanted:
+    """A model would be computed sooner if it were converted; nobody waits for an answer."""
+
+    conversion: WantedConversion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionFailed:
+    """A converted model could not be computed; nobody waits for an answer."""
+
+    fault: FaultyConversion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionUsed:
+    """A job uses a converted model; nobody waits for an answer."""
+
+    place: str
+
+
+Question: TypeAlias = FetchWanted | PictureWanted | ConversionWanted | ConversionFailed | ConversionUsed
 Answer: TypeAlias = FetchAnswer | PictureAnswer
 
 Down: TypeAlias = Configure | Batch | Cancel | Answer

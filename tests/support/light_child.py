@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import ModelRole, Services, WantedModel
+from aura_daemon.config.workers.services import ModelRole, Services, WantedModel
 from aura_daemon.jobs.results import Outcome
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.child_main import log_to_stderr, serve

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import Services
+from aura_daemon.config.workers.services import Services
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.engines.images.contact_sheet import PAPER
 from aura_daemon.engines.images.damage import BROKEN
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
@@ -28,7 +29,6 @@ from aura_daemon.engines.images.decoders import BOMBED
 from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.engines.services import Services
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.datasets.names import CONTACT_SHEET, METADATA, TABLE
 from aura_daemon.formats.datasets.page import contact_sheet

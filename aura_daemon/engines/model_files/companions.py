@@ -127,24 +127,24 @@ def find_with_companions(
     settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter
 ) -> ModelFiles | Failure:
     """As `find_model`, with what belongs to the model; what it takes at turbo is fetched."""
-    found = _all(settings, model_format, half, lambda *one: find_model(*one, half, reporter))
+    found = _all(settings, model_format, half, lambda one, kind: find_model(one, kind, half, reporter))
     assert not isinstance(found, AbsentModel)  # an absent one is fetched
     return found
 
 
 def find_all_here(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter) -> Found:
     """As `find_with_companions`, of what is on this machine now: fetches nothing, asks no hub."""
-    return _all(settings, model_format, half, lambda *one: find_here(*one, half, reporter))
+    return _all(settings, model_format, half, lambda one, kind: find_here(one, kind, half, reporter))
 
 
 def fetch_all(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter) -> Found:
     """As `find_with_companions`, for another process: hashes nothing."""
-    return _all(settings, model_format, half, lambda *one: fetch_model(*one, half, reporter))
+    return _all(settings, model_format, half, lambda one, kind: fetch_model(one, kind, half, reporter))
 
 
 def look_for_all(settings: ModelSettings, model_format: ModelFormat, half: bool) -> Found:
     """What `find_with_companions` would find on this machine now; fetches and hashes nothing."""
-    return _all(settings, model_format, half, lambda *one: look_for_model(*one, half))
+    return _all(settings, model_format, half, lambda one, kind: look_for_model(one, kind, half))
 
 
 def would_fetch(settings: ModelSettings, model_format: ModelFormat, half: bool) -> bool:

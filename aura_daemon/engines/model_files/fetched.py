@@ -6,13 +6,13 @@ The daemon has another process fetch: the one that opens strangers' pictures rea
 from __future__ import annotations
 
 from aura_daemon.config.engine import ModelSettings
+from aura_daemon.config.workers.services import Services, WantedModel
 from aura_daemon.engines.model_files.companions import fetch_all, find_all_here, would_fetch
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import unavailable
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.engines.services import Services, WantedModel
 from aura_daemon.jobs.results import Failure
 
 

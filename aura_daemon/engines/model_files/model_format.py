@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.weights import WeightFiles
-from aura_daemon.engines.services import ModelRole
 from aura_daemon.jobs.results import Failure
 
 ChooseWeights: TypeAlias = Callable[[Iterable[str], Mapping[str, Any], bool, bool], WeightFiles | Failure | str]

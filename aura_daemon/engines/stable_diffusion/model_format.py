@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
-from aura_daemon.engines.services import ModelRole
 from aura_daemon.mini import GENERATOR
 
 STEMS: Final = {

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, cast
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import ModelRole, WantedModel, configured
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.model_files.fetched import fetched
-from aura_daemon.engines.services import ModelRole, WantedModel, configured
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import RunConditions

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast, get_args
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import WantedModel
+from aura_daemon.config.workers.services import WantedModel
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.workers.fetching.messages import Fetched, FetchOrder, FromFetcher
 from aura_daemon.workers.local.child import Child
@@ -79,15 +79,16 @@ class FetchPart:
         """The descriptor that becomes readable when there is news."""
         return self._fetch.waitables()
 
-    def take(self) -> Loading | Fetched | None:
+    def take(self) -> list[Loading | Fetched]:
         """How far it is, where that is news, and the answer once it is there."""
         self._fetch.receive()
+        news: list[Loading | Fetched] = []
+        if self._fetch.last is not None and self._fetch.last is not self._seen:
+            self._seen = self._fetch.last
+            news.append(self._seen)
         if self._fetch.answer is not None:
-            return self._fetch.answer
-        if self._fetch.last is self._seen:
-            return None
-        self._seen = self._fetch.last
-        return self._seen
+            news.append(self._fetch.answer)
+        return news
 
     def leave(self) -> None:
         """This worker waits no longer; the process ends with the last one."""
@@ -144,7 +145,7 @@ class _Fetch:
     def _record_all(self, messages: Sequence[FromFetcher]) -> str:
         for message in messages:
             if isinstance(message, Fetched):
-                self.answer = _printable(message)
+                self.answer = self.answer or _printable(message)  # the first one counts
                 continue
             try:
                 told = believed(message, {}, ())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import WantedModel
+from aura_daemon.config.workers.services import WantedModel
 from aura_daemon.jobs.results import Failure
 from aura_daemon.workers.protocol import Loading, LogLine
 

@@ -12,14 +12,19 @@ from threading import BoundedSemaphore
 from typing import Final, assert_never
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import configured
+from aura_daemon.config.workers.services import configured, is_place
 from aura_daemon.jobs.tasks import PictureState, SetPicture, Task
 from aura_daemon.system.files.reading import content_below
+from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.fetching.fetches import FetchPart, ModelFetches
+from aura_daemon.workers.fetching.messages import Fetched
 from aura_daemon.workers.local.child import Child
 from aura_daemon.workers.protocol import (
     Answer,
     Batch,
+    ConversionFailed,
+    ConversionUsed,
+    ConversionWanted,
     FetchAnswer,
     FetchWanted,
     Loading,
@@ -27,6 +32,7 @@ from aura_daemon.workers.protocol import (
     PictureWanted,
     Question,
 )
+from aura_daemon.workers.reports.checking import require_names, sentence
 from aura_daemon.workers.reports.decoding import BrokenProtocol
 
 MOST_UNSENT: Final = 4
@@ -36,8 +42,12 @@ MOST_UNSENT: Final = 4
 class AnsweredQuestions:
     """The questions of one child about its batch."""
 
-    def __init__(self, settings: EngineSettings, fetches: ModelFetches) -> None:
+    def __init__(
+        self, settings: EngineSettings, fetches: ModelFetches, conversions: ModelConversions | None = None
+    ) -> None:
+        """`conversions`: None: no model is converted."""
         self._settings = settings
+        self._conversions = conversions
         self._fetches = fetches
         self._fetch: FetchPart | None = None
         """What the child waits for."""
@@ -72,18 +82,33 @@ class AnsweredQuestions:
                 ):
                     raise BrokenProtocol("it asks for a picture that no job takes")
                 child.send(self._read(pictures[number], self._room))
+            case ConversionWanted(conversion=conversion):
+                if configured(self._settings, conversion.wanted) is None:
+                    raise BrokenProtocol("it asks for a model that is not configured")
+                require_names(conversion.device_name)
+                if self._conversions is not None:
+                    self._conversions.convert(conversion)
+            case ConversionFailed(fault=fault):
+                _require_place(fault.place)
+                if self._conversions is not None:
+                    self._conversions.settle(replace(fault, reason=sentence(fault.reason)))
+            case ConversionUsed(place=place):
+                _require_place(place)
+                if self._conversions is not None:
+                    self._conversions.note_used(place)
             case _:
                 assert_never(question)
 
-    def take(self, child: Child) -> list[Loading] | None:
-        """How far a fetch is, whose answer goes to the child; None: there is no news."""
-        if self._fetch is None or (told := self._fetch.take()) is None:
-            return None
-        if isinstance(told, Loading):
-            return [told]
-        self.leave()
-        child.send([FetchAnswer(failure=told.failure)])
-        return []
+    def take(self, child: Child) -> tuple[list[Loading], bool]:
+        """How far a fetch is, and whether there is any news of it; its answer goes to the child."""
+        if self._conversions is not None:
+            self._conversions.go_on()
+        news = self._fetch.take() if self._fetch is not None else []
+        for told in news:
+            if isinstance(told, Fetched):
+                self.leave()
+                child.send([FetchAnswer(failure=told.failure)])
+        return [told for told in news if isinstance(told, Loading)], bool(news)
 
     def leave(self) -> None:
         """The child is gone, or waits no longer."""
@@ -98,6 +123,11 @@ class AnsweredQuestions:
         most_bytes = self._settings.max_image_bytes
         yield PictureAnswer(content=content_below(picture.place, picture.below, most_bytes) if is_shown else None)
         room.release()
+
+
+def _require_place(place: str) -> None:
+    if not is_place(place):
+        raise BrokenProtocol("it names a folder that is none of converted models")
 
 
 def _without_places(task: Task) -> Task:

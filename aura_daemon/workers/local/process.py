@@ -18,6 +18,7 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
+from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.answering import AnsweredQuestions
 from aura_daemon.workers.local.child import Child
@@ -84,6 +85,7 @@ class ProcessWorker:
         oom_kills: Callable[[], int | None] = oom_kills,
         suspended_s: Callable[[], float] = suspended_s,
         fetches: ModelFetches | None = None,
+        conversions: ModelConversions | None = None,
     ) -> None:
         """`deadline_s`: a child that sends no message for so long is killed; sooner once the time of a step is known
         (`silence_s`).
@@ -92,7 +94,7 @@ class ProcessWorker:
         process. `command`: run with descriptor, pid and options appended.
         `oom_kills`: counts the processes that the kernel killed for want of memory. `suspended_s`: seconds for which
         the machine has been suspended since it was started. `fetches`: has models fetched for several workers; None:
-        for this one alone.
+        for this one alone. `conversions`: has models converted; None: none is.
         """
         self._settings = settings
         self._silence = Silence(deadline_s, clock)
@@ -100,7 +102,7 @@ class ProcessWorker:
         self._options = ("--log-level", log_level, "--log-format", log_format, *relay)
         self._environment = dict(environment or {})
         own = partial(ModelFetches, settings, options=self._options, environment=self._environment, clock=clock)
-        self._questions = AnsweredQuestions(settings, fetches or own())
+        self._questions = AnsweredQuestions(settings, fetches or own(), conversions)
         self._command = tuple(command)
         self._clock = clock
         self._oom_kills = oom_kills
@@ -178,11 +180,8 @@ class ProcessWorker:
                 self._end_untrusted(self._child, fault)
             elif self._child.ended:
                 self._fail_after_end(self._child)
-            elif (told := self._questions.take(self._child)) is not None or messages:
-                self._reports += told or []
-                self._silence.heard()
-            elif not self.idle:
-                self._check_deadline(self._child)
+            else:
+                self._hear(self._child, bool(messages))
         reports, self._reports = self._reports, []
         return reports
 
@@ -221,6 +220,15 @@ class ProcessWorker:
             except BrokenProtocol as error:
                 return str(error)
         return ""
+
+    def _hear(self, child: Child, has_spoken: bool) -> None:
+        """Notes whether the child, or a process that it waits for, has said anything."""
+        loading, has_news = self._questions.take(child)
+        self._reports += loading
+        if has_spoken or has_news:
+            self._silence.heard()
+        elif not self.idle:
+            self._check_deadline(child)
 
     def _ask(self, question: Question) -> None:
         assert self._child is not None

@@ -123,8 +123,9 @@ def _of_data_class(kind: Any) -> Reader:
 
 
 def _of_union(kinds: tuple[Any, ...]) -> Reader:
-    named = {kind.__name__: _reader(kind) for kind in kinds if is_dataclass(kind)}
-    others = [_reader(kind) for kind in kinds if not is_dataclass(kind)]
+    classes: list[Any] = [kind for kind in kinds if is_dataclass(kind)]
+    named = {kind.__name__: _reader(kind) for kind in classes}
+    others = [_reader(kind) for kind in kinds if kind not in classes]
 
     def read(value: Any, blobs: _Blobs) -> Any:
         name = value.get(KIND) if type(value) is dict else None

@@ -38,7 +38,7 @@ def encoded(report: object) -> list[bytes]:
             case Real():
                 return float(thing)
             case _ if is_dataclass(thing):
-                kind = type(thing)
+                kind: Any = type(thing)
                 return {KIND: kind.__name__, **{name: getattr(thing, name) for name in _names(kind)}}
             case _:
                 raise TypeError(f"{type(thing).__name__} cannot be reported")

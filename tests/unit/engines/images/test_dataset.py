@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from aura_daemon.config.engine import Device, EngineSettings
+from aura_daemon.config.workers.services import FaultyConversion, Services, WantedConversion, WantedModel
 from aura_daemon.engines.images.dataset import MOST_TOLD
-from aura_daemon.engines.services import Services, WantedModel
 from aura_daemon.engines.session import Session
 from aura_daemon.formats.sidecars.requests import DatasetRecord
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
@@ -105,6 +105,15 @@ def test_a_process_that_may_not_read_the_inbox_is_given_the_pictures(tmp_path: P
             asked.append(number)
             assert job_id == "job"
             return (folder / "a.png").read_bytes() if number == 0 else None
+
+        def convert(self, conversion: WantedConversion) -> None:
+            raise AssertionError(conversion)
+
+        def report_faulty(self, fault: FaultyConversion) -> None:
+            raise AssertionError(fault)
+
+        def note_used(self, place: str) -> None:
+            raise AssertionError(place)
 
     by_path = run(pictures)
     nowhere = [replace(picture, place="") for picture in pictures]

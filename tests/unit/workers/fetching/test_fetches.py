@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import ModelRole, WantedModel
+from aura_daemon.config.workers.services import ModelRole, WantedModel
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.workers.fetching.fetches import FetchPart, ModelFetches
 from aura_daemon.workers.fetching.messages import Fetched
@@ -39,16 +39,18 @@ def wanted(model: str) -> WantedModel:
 
 
 def told(part: FetchPart) -> Loading | Fetched:
-    """What it tells next."""
-    while (heard := part.take()) is None:
+    """What it tells first."""
+    while not (heard := part.take()):
         assert select.select(part.waitables(), [], [], PATIENCE_S)[0]
-    return heard
+    return heard[0]
 
 
 def answer(part: FetchPart) -> Failure | None:
-    while isinstance(heard := told(part), Loading):
-        pass
-    return heard.failure
+    while True:
+        for heard in part.take():
+            if isinstance(heard, Fetched):
+                return heard.failure
+        assert select.select(part.waitables(), [], [], PATIENCE_S)[0]
 
 
 def test_progress_is_told_and_then_that_the_model_is_there(
@@ -58,7 +60,7 @@ def test_progress_is_told_and_then_that_the_model_is_there(
     heard = told(parts[0])
     assert isinstance(heard, Loading)
     assert (heard.done_bytes, heard.total_bytes) == (1, 2)
-    assert parts[0].take() is None
+    assert parts[0].take() == []
     (tmp_path / "go").touch()
     assert answer(parts[0]) is None
 
@@ -116,5 +118,5 @@ def test_after_its_end_a_fetch_is_begun_anew(fetches: ModelFetches, parts: list[
     assert answer(first) == GONE
     first.leave()
     parts.append(fetches.join(wanted("gone")))
-    assert isinstance(told(parts[0]), Loading)
+    assert isinstance(told(parts[0]), Loading)  # of a process of its own
     assert answer(parts[0]) == GONE

@@ -9,15 +9,32 @@ from typing import cast
 
 import pytest
 
-from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.services import ModelRole, WantedModel
+from aura_daemon.config.engine import Dtype, EngineSettings
+from aura_daemon.config.workers.services import (
+    ConversionKind,
+    ConvertedPart,
+    FaultyConversion,
+    ModelRole,
+    WantedConversion,
+    WantedModel,
+)
 from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.requests import DatasetRequest
 from aura_daemon.jobs.tasks import PictureState, SetPicture, Task
+from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.answering import MOST_UNSENT, AnsweredQuestions
 from aura_daemon.workers.local.child import Child
-from aura_daemon.workers.protocol import Batch, FetchWanted, PictureAnswer, PictureWanted, Question
+from aura_daemon.workers.protocol import (
+    Batch,
+    ConversionFailed,
+    ConversionUsed,
+    ConversionWanted,
+    FetchWanted,
+    PictureAnswer,
+    PictureWanted,
+    Question,
+)
 from aura_daemon.workers.reports.decoding import BrokenProtocol
 
 SETTINGS = EngineSettings(max_image_bytes=8)
@@ -128,3 +145,59 @@ def test_one_model_is_asked_for_at_a_time_and_only_by_a_job(questions: AnsweredQ
         ask(questions, child, wanted)
     questions.leave()
     ask(questions, child, wanted)
+
+
+class Converting:
+    """Writes down what passes (`workers.converting.conversions.ModelConversions`)."""
+
+    def __init__(self) -> None:
+        self.wishes: list[object] = []
+
+    def convert(self, wish: WantedConversion) -> None:
+        self.wishes.append(wish)
+
+    def settle(self, fault: FaultyConversion) -> None:
+        self.wishes.append(fault)
+
+    def note_used(self, place: str) -> None:
+        self.wishes.append(place)
+
+
+WISH = WantedConversion(
+    wanted=WantedModel(role=ModelRole.GENERATOR, model=SETTINGS.generate.model),
+    part=ConvertedPart.UNET,
+    wants_int8=True,
+    device_name="a processor",
+    dtype=Dtype.FLOAT32,
+)
+FAULT = FaultyConversion(place="0" * 32, kind=ConversionKind.OPENVINO, reason="it failed", lasts=True)
+
+
+def wishing(child: Told, question: Question) -> list[object]:
+    converting = Converting()
+    fetches = ModelFetches(SETTINGS, command=("/nowhere/python",))
+    made = AnsweredQuestions(SETTINGS, fetches, cast(ModelConversions, converting))
+    made.ask(question, cast(Child, child), ())
+    AnsweredQuestions(SETTINGS, fetches).ask(question, cast(Child, child), ())  # where none is converted
+    return converting.wishes
+
+
+def test_wishes_about_converted_models_pass_whether_a_job_runs_or_not(child: Told) -> None:
+    assert wishing(child, ConversionWanted(conversion=WISH)) == [WISH]
+    assert wishing(child, ConversionUsed(place=FAULT.place)) == [FAULT.place]
+    hostile = replace(FAULT, reason="\x1bit failed")
+    assert wishing(child, ConversionFailed(fault=hostile)) == [replace(FAULT, reason="\\x1bit failed")]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ConversionWanted(conversion=replace(WISH, wanted=replace(WISH.wanted, model="/etc"))),
+        ConversionWanted(conversion=replace(WISH, device_name="\x1b")),
+        ConversionFailed(fault=replace(FAULT, place="../secret")),
+        ConversionUsed(place="/etc/passwd"),
+    ],
+)
+def test_wishes_that_name_what_is_not_configured_are_refused(child: Told, question: Question) -> None:
+    with pytest.raises(BrokenProtocol):
+        wishing(child, question)

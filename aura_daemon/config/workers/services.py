@@ -6,12 +6,14 @@ configuration names. The daemon decides by its own settings, and has others do i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
-from aura_daemon.config.engine import EngineSettings, ModelSettings
+from aura_daemon.config.engine import Dtype, EngineSettings, ModelSettings
+from aura_daemon.jobs import results
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.speed import Speed
 
@@ -39,6 +41,60 @@ class WantedModel:
     """Whether files in half precision are preferred."""
 
 
+class ConvertedPart(StrEnum):
+    """What of a model is converted for another engine."""
+
+    UNET = "unet"
+    LOOKING = "looking"
+    """What a captioner computes once for a picture."""
+
+    @property
+    def graph(self) -> str:
+        """The name of its file; beside it its weights, `.bin`."""
+        return f"{self}.xml"
+
+
+class ConversionKind(StrEnum):
+    """What a model is converted into; the values are variants (`Placement.variant`)."""
+
+    OPENVINO = results.OPENVINO
+    """Weights in float16, computed in the number format of the placement."""
+    INT8 = results.OPENVINO_INT8
+    """Weights and activations in 8 bits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedConversion:
+    """A model that would be computed sooner if it were converted, and measured here."""
+
+    wanted: WantedModel
+    part: ConvertedPart
+    wants_int8: bool
+    device_name: str
+    """Of the processor for which it is measured."""
+    dtype: Dtype
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultyConversion:
+    """A converted model that could not be computed."""
+
+    place: str
+    """The name of its folder among the converted models."""
+    kind: ConversionKind
+    reason: str
+    lasts: bool
+    """Whether it would fail again."""
+
+
+_PLACE: Final = re.compile("[0-9a-f]{32}")
+
+
+def is_place(name: str) -> bool:
+    """Whether a folder of converted models can be called so."""
+    return _PLACE.fullmatch(name) is not None
+
+
 class Services(Protocol):
     """Who does what this process may not; each call returns when it is done."""
 
@@ -47,6 +103,15 @@ class Services(Protocol):
 
     def picture(self, job_id: str, number: int) -> bytes | None:
         """The file of one picture of the set that a job puts together, counted from 0; None: it is not to be read."""
+
+    def convert(self, conversion: WantedConversion) -> None:
+        """Has a model converted while jobs go on; returns at once."""
+
+    def report_faulty(self, fault: FaultyConversion) -> None:
+        """Has a converted model that failed made anew, or left; returns at once."""
+
+    def note_used(self, place: str) -> None:
+        """A job uses a converted model; returns at once."""
 
 
 def configured(settings: EngineSettings, wanted: WantedModel) -> ModelSettings | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aura_daemon.config.engine import CaptionSettings, EngineSettings, GenerateSettings, ModelSettings
-from aura_daemon.engines.services import ModelRole, WantedModel, configured
+from aura_daemon.config.workers.services import ModelRole, WantedModel, configured
 from aura_daemon.jobs.speed import Speed
 
 SETTINGS = EngineSettings(
