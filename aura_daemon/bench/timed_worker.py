@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -14,11 +13,12 @@ from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.system.wakeup import wait_until_readable
+from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready
 
-CONVERSION: Final = "conversion_child"
-"""The end of the module's name that a worker starts to convert a model (`engines.openvino`)."""
+WISHES_S: Final = 2.0
+"""In which a worker says, after its last result, that it wants its model converted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +49,8 @@ class TimedWorker:
     """A worker that begins with no model loaded, as the daemon's does; ends with the block."""
 
     def __init__(self, settings: EngineSettings, *, deadline_s: float = 3600.0) -> None:
-        self._worker = ProcessWorker(settings, deadline_s=deadline_s, log_level="ERROR")
+        self._conversions = ModelConversions(settings)
+        self._worker = ProcessWorker(settings, deadline_s=deadline_s, log_level="ERROR", conversions=self._conversions)
         self._number = 0
         self._runs = False
 
@@ -58,24 +59,20 @@ class TimedWorker:
 
     def __exit__(self, *_: object) -> None:
         self._worker.stop(2.0)
+        self._conversions.stop()
 
     def wait_for_conversion(self, told: Callable[[], None]) -> bool:
         """Waits while the worker has its model converted for another engine; whether it did. `told`: each second."""
-        import psutil  # large, and not needed by who imports this module
-
         waited = False
-        while self._worker.pid is not None and not self._worker.idle:  # it starts a conversion after the last result
+        while self._worker.pid is not None and not self._worker.idle:
             wait_until_readable(self._worker.waitables(), 0.5)
             self._worker.poll()
-        while self._worker.pid is not None:
-            with suppress(psutil.Error):
-                children = psutil.Process(self._worker.pid).children()
-                if any(CONVERSION in part for child in children for part in child.cmdline()):
-                    waited = True
-                    told()
-                    time.sleep(1.0)
-                    continue
-            break
+        wait_until_readable(self._worker.waitables(), WISHES_S)  # it asks for a conversion after the last result
+        self._worker.poll()
+        while self._conversions.go_on():
+            waited = True
+            told()
+            time.sleep(1.0)
         return waited
 
     def run(

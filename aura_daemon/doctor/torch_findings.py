@@ -26,7 +26,8 @@ from aura_daemon.engines.model_files.find import FEW_STEPS, Found, ModelFiles, l
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.choice import chosen, chosen_looking
-from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, cache_folder
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel
+from aura_daemon.engines.openvino.wishes.places import cache_folder
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONERS, STANDARD_PARTS, standard_footprint
 from aura_daemon.engines.placement.loaded_models import Key, LoadedModels

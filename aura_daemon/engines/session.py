@@ -18,6 +18,7 @@ import torch
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.engines.attempt import EngineAttempt
 from aura_daemon.engines.benchmark.benchmark import Benchmark
 from aura_daemon.engines.failures import FaultyVariant, no_room
@@ -28,6 +29,7 @@ from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.images.dataset import put_together
 from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.model_files.companions import find_with_companions
+from aura_daemon.engines.model_files.fetched import found_here
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.placement.device_memory import (
@@ -66,8 +68,10 @@ class Session:
         families: Families = FAMILIES,
         devices: Devices | None = None,
         free: Callable[[Devices], FreeMemory] = free_memory,
+        services: Services | None = None,
     ) -> None:
-        """`devices`: None for those that the settings ask for."""
+        """`devices`: None for those that the settings ask for. `services`: None: this process may do all itself."""
+        self._services = services
         self._settings = settings
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
@@ -189,7 +193,8 @@ class Session:
             attempt.end(first, laid_out(first.request, first.cells, self._settings, PeakMemory(devices.cpu)))
             return
         if isinstance(first.request, DatasetRequest):
-            attempt.end(first, put_together(first, attempt.reporter, self._settings, PeakMemory(devices.cpu)))
+            peak = PeakMemory(devices.cpu)
+            attempt.end(first, put_together(first, attempt.reporter, self._settings, peak, self._services))
             return
         kind = kind_of(first.request)
         family = self._families[kind]
@@ -254,7 +259,10 @@ class Session:
             return loaded
         self._faults.loading = model.model
         half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
-        files = find_with_companions(model, model_format, half=half, reporter=reporter)
+        if self._services is None:
+            files = find_with_companions(model, model_format, half=half, reporter=reporter)
+        else:
+            files = found_here(model, model_format, half, reporter, self._services)
         self._faults.loading = ""
         return files
 

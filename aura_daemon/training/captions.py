@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
+from aura_daemon.config.workers.services import ConvertedPart
 from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
 from aura_daemon.engines.captioning.blip_pictures.converted_blip import ConvertedCaptioner
 from aura_daemon.engines.captioning.model_format import CAPTIONS
@@ -28,7 +29,6 @@ from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.openvino.captioners import conversion
-from aura_daemon.engines.openvino.store import ConvertedPart
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
 from aura_daemon.engines.reporter import KeptOutcomes

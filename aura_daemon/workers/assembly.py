@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 
 from aura_daemon.config.engine import Device
 from aura_daemon.config.loading import PROFILE_VARIABLE
 from aura_daemon.config.settings import Settings
 from aura_daemon.system.hardware.nvidia import gpus
 from aura_daemon.system.sandbox.plan import SandboxMode
+from aura_daemon.workers.converting.conversions import ModelConversions
+from aura_daemon.workers.fetching.fetch_sandbox import fetch_plan
+from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.devices import device_plans
 from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
@@ -36,6 +40,14 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
         for slot in range(chosen.count):
             workers[str(slot + 1)] = RayWorker(driver, slot, deadline_s=settings.deadline)
         return WorkerPool(workers, stop_shared=driver.stop)
+    relays_log = settings.log_file.path is not None
+    relay = ("--relay-log",) if relays_log else ()
+    fetches = ModelFetches(
+        engine,
+        options=("--log-level", level, "--log-format", log_format, *relay),
+        sandbox=partial(fetch_plan, settings),
+    )
+    conversions = ModelConversions(engine)
     cards = gpus() if chosen.devices == "auto" and settings.device in (Device.AUTO, Device.CUDA) else ()
     for plan in device_plans(chosen.devices, configured=settings.device, cards=cards, environment=os.environ):
         sandbox = WorkerSandbox(settings, name=plan.name, profiles=engine.profiles)
@@ -44,8 +56,10 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
             deadline_s=settings.deadline,
             log_level=level,
             log_format=log_format,
-            relays_log=settings.log_file.path is not None,
+            relays_log=relays_log,
             environment=plan.environment,
             sandbox=sandbox if settings.sandbox is not SandboxMode.OFF else None,
+            fetches=fetches,
+            conversions=conversions,
         )
-    return WorkerPool(workers)
+    return WorkerPool(workers, stop_shared=lambda _: conversions.stop())

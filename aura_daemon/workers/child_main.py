@@ -24,13 +24,17 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system import logs
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.system.sandbox.confining import confine
 from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
-from aura_daemon.workers.channel import MessageReceiver, send
+from aura_daemon.workers.asking import AskedDaemon
+from aura_daemon.workers.channel import MessageReceiver, read_order
+from aura_daemon.workers.channel import report as send_report
 from aura_daemon.workers.engine_start import engine_runner, set_environment
-from aura_daemon.workers.protocol import Batch, Cancel, Configure, LogLine, Up
+from aura_daemon.workers.protocol import Answer, Batch, Cancel, Configure, Finished, LogLine, Question, Up
 from aura_daemon.workers.refusing_runner import RefusingRunner
 from aura_daemon.workers.runner import BatchReporter, Runner
 
@@ -61,15 +65,27 @@ def log_to_stderr(level: str, log_format: str) -> None:
     logging.captureWarnings(True)
 
 
+def relay_log(say: Callable[[LogLine], None], level: str) -> None:
+    """Has every line of the log sent too, from this level on."""
+
+    def relay(message: Message) -> None:
+        say(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
+
+    logs.send(relay, level)
+
+
 def serve(
-    channel: socket.socket, start: Callable[[EngineSettings], Runner], *, relayed_level: str | None = None
+    channel: socket.socket,
+    start: Callable[[EngineSettings, Services], Runner],
+    *,
+    relayed_level: str | None = None,
 ) -> NoReturn:
     """Reads Configure, shuts this process in, starts the runner and runs batches until the daemon closes the socket.
 
     `relayed_level`: lines of the log from this level on are sent to the daemon; None: no lines.
     """
     channel.set_inheritable(False)
-    receiver = MessageReceiver(channel)
+    receiver = MessageReceiver(channel, read_order)
     if not (arrived := receiver.wait()):
         os._exit(0)
     configure, *later = arrived
@@ -77,23 +93,24 @@ def serve(
     lacks = confine(plan, keeps=(channel.fileno(),)) if plan is not None else ()
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     cancelled: set[str] = set()
-    threading.Thread(target=_read, args=(receiver, later, inbox, cancelled), name="messages", daemon=True).start()
     lock = threading.Lock()
 
-    def report(message: Up) -> None:
+    def report(message: Up | Question) -> None:
         try:
             with lock:
-                send(channel, message)
+                try:
+                    send_report(channel, message)
+                except (TypeError, ValueError) as error:  # a score that is no number, from a model's overflow
+                    send_report(channel, untold(message, error))
         except OSError:  # the daemon is gone
             os._exit(1)
 
+    daemon = AskedDaemon(report)
+    reads = receiver, later, inbox, cancelled, daemon
+    threading.Thread(target=_read, args=reads, name="messages", daemon=True).start()
     if relayed_level is not None:
-
-        def relay(message: Message) -> None:
-            report(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
-
-        logs.send(relay, relayed_level)
-    runner = start(settings) if not lacks or not _is_strict(plan) else RefusingRunner(lacks)
+        relay_log(report, relayed_level)
+    runner = start(settings, daemon) if not lacks or not _is_strict(plan) else RefusingRunner(lacks)
     if lacks:
         logger.info("this worker is not wholly shut in: {}", "; ".join(lacks))
     report(replace(runner.ready(), sandbox_lacks=lacks))
@@ -106,7 +123,11 @@ def _is_strict(plan: SandboxPlan | None) -> bool:
 
 
 def _read(
-    receiver: MessageReceiver, waiting: Sequence[object], inbox: queue.SimpleQueue[object], cancelled: set[str]
+    receiver: MessageReceiver,
+    waiting: Sequence[object],
+    inbox: queue.SimpleQueue[object],
+    cancelled: set[str],
+    daemon: AskedDaemon,
 ) -> None:
     """Reads messages from the socket; ends the process, even during a job, once the daemon closes it or is gone."""
     while messages := waiting or receiver.wait():
@@ -114,9 +135,19 @@ def _read(
         for message in messages:
             if isinstance(message, Cancel):
                 cancelled.add(message.job_id)
+            elif isinstance(message, Answer):
+                daemon.take(message)
             else:
                 inbox.put(message)
     os._exit(0)
+
+
+def untold(report: Up | Question, error: Exception) -> Up:
+    """The end of a job whose result holds what cannot be sent; raises the error for any other report."""
+    if not isinstance(report, Finished):
+        raise error
+    message = f"its result cannot be told: {error}"
+    return replace(report, outcome=Failure(kind=FailureKind.UNEXPECTED, message=message), step_s=0.0)
 
 
 class _ToLoguru(logging.Handler):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.profiling import LateOutcomes, profiled
 from aura_daemon.jobs.results import Failure
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
 quiet_libraries()
 
+from aura_daemon.engines.families import families_served_by  # noqa: E402
 from aura_daemon.engines.session import Session  # noqa: E402 - the libraries write while they are imported
 
 
 class EngineRunner:
     """Runs batches on a session of the engines."""
 
-    def __init__(self, settings: EngineSettings) -> None:
-        self._session = Session(settings)
+    def __init__(self, settings: EngineSettings, services: Services | None = None) -> None:
+        self._session = Session(settings, families=families_served_by(services), services=services)
         self._profiles = Path(settings.profiles) if settings.profiles is not None else None
 
     def ready(self) -> Ready:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from aura_daemon.config.engine import Device, EngineSettings, allocator_options
+from aura_daemon.config.workers.services import Services
 from aura_daemon.workers.runner import Runner
 
 ENVIRONMENT: Final = {
@@ -35,8 +36,11 @@ def set_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def engine_runner(settings: EngineSettings) -> Runner:
-    """Imports torch, which takes seconds. The options of CUDA's allocator, and the threads, must be set before."""
+def engine_runner(settings: EngineSettings, services: Services | None = None) -> Runner:
+    """Imports torch, which takes seconds. The options of CUDA's allocator, and the threads, must be set before.
+
+    `services`: who does what this process may not; None: it does all itself.
+    """
     from aura_daemon.system.hardware.nvidia import first_visible, gpus
 
     cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
@@ -52,7 +56,7 @@ def engine_runner(settings: EngineSettings) -> Runner:
     with importing(), lean_imports():
         from aura_daemon.workers.engine_runner import EngineRunner
 
-    return EngineRunner(settings)
+    return EngineRunner(settings, services)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The typed messages that cross to a worker and back, and the interface every worker keeps.
 
 Down: `Configure` once, then a `Batch` at a time, `Cancel` at any time. Up: `Ready`, `Placed`, `Loading`, `Progress`,
-`Finished`; `LogLine` where the log is a file too.
+`Finished`; `LogLine` where the log is a file too. A child process on this machine may do little, and asks (`Question`)
+for the rest; it is answered.
 A worker that dies says nothing; the process worker notices and reports a `Failure` for what was running.
 """
 
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.jobs.results import Outcome
+from aura_daemon.config.workers.services import FaultyConversion, WantedConversion, WantedModel
+from aura_daemon.jobs.results import Failure, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
@@ -126,7 +128,60 @@ class LogLine:
     message: str
 
 
-Down: TypeAlias = Configure | Batch | Cancel
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FetchWanted:
+    """A model is not here, or may not be the newest: it is to be fetched."""
+
+    wanted: WantedModel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FetchAnswer:
+    """The model is here; or why it is not."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureWanted:
+    """One picture of the set that a job puts together, counted from 0."""
+
+    job_id: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureAnswer:
+    """The picture's file; None where it cannot be read, or is not to be."""
+
+    content: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionWanted:
+    """A model would be computed sooner if it were converted; nobody waits for an answer."""
+
+    conversion: WantedConversion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionFailed:
+    """A converted model could not be computed; nobody waits for an answer."""
+
+    fault: FaultyConversion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionUsed:
+    """A job uses a converted model; nobody waits for an answer."""
+
+    place: str
+
+
+Question: TypeAlias = FetchWanted | PictureWanted | ConversionWanted | ConversionFailed | ConversionUsed
+Answer: TypeAlias = FetchAnswer | PictureAnswer
+
+Down: TypeAlias = Configure | Batch | Cancel | Answer
 Up: TypeAlias = Ready | Placed | Loading | Progress | Finished | LogLine
 
 

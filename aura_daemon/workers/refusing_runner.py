@@ -13,13 +13,18 @@ from aura_daemon.workers.runner import BatchReporter
 MEND: Final = "give the machine what is missing, or say `sandbox: auto`; docs/security.md says what each part holds off"
 
 
+def refusal(lacks: Sequence[str]) -> Failure:
+    """Why nothing runs and nothing is fetched."""
+    why = support().why_not
+    message = f"`sandbox: strict` cannot be kept here: {'; '.join(lacks)}" + (f" ({why})" if why else "")
+    return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=MEND)
+
+
 class RefusingRunner:
     """Loads nothing and opens nothing."""
 
     def __init__(self, lacks: Sequence[str]) -> None:
-        why = support().why_not
-        message = f"`sandbox: strict` cannot be kept here: {'; '.join(lacks)}" + (f" ({why})" if why else "")
-        self._failure = Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=MEND)
+        self._failure = refusal(lacks)
 
     def ready(self) -> Ready:
         """No device, for this reason."""

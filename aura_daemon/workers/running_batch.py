@@ -5,8 +5,10 @@ Every job of a batch gets one last word: its own, or the failure of a worker tha
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Final
 
+from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.workers.protocol import Batch, Finished, Memory, Placed, Up
@@ -27,6 +29,13 @@ class RunningBatch:
         self._unfinished: dict[str, None] = {}
         self._cancelled: set[str] = set()
         self._placed: dict[str, RunConditions] = {}
+        self.requests: Mapping[str, Request] = {}
+        """Of all its jobs, by id; of the last batch once that is over."""
+
+    @property
+    def unfinished(self) -> Collection[str]:
+        """Ids of the jobs that have no last word."""
+        return self._unfinished.keys()
 
     @property
     def is_over(self) -> bool:
@@ -43,6 +52,7 @@ class RunningBatch:
         if not self.is_over:
             raise RuntimeError("a batch is submitted only when the worker is idle")
         self._unfinished = {task.job_id: None for task in batch.tasks}
+        self.requests = {task.job_id: task.request for task in batch.tasks}
         self._placed = {}
         self._cancelled.clear()
 

@@ -1,6 +1,7 @@
 """The child process with a runner that needs no torch: `python -m tests.support.light_child FD PARENT_PID`.
 
-Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`, and `close`.
+Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`, `close`, `fetch`, and
+those of `light_lies`, which say what no worker says.
 """
 
 from __future__ import annotations
@@ -9,9 +10,15 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import ModelRole, Services, WantedModel
+from aura_daemon.jobs.results import Outcome
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.child_main import log_to_stderr, serve
+from tests.support.light_lies import LIES, talk
 from tests.support.script_runner import ScriptRunner
 
 DESCRIPTOR = int(sys.argv[1])
@@ -27,4 +34,14 @@ if __name__ == "__main__":
     become_a_child(int(sys.argv[2]))
     log_to_stderr("INFO", "text")
     relayed_level = "INFO" if "--relay-log" in sys.argv else None
-    serve(socket.socket(fileno=DESCRIPTOR), lambda _: ScriptRunner({"close": close}), relayed_level=relayed_level)
+    SOCKET = socket.socket(fileno=DESCRIPTOR)
+    further: dict[str, Callable[[], Outcome | None]] = {"close": close, "talk": partial(talk, SOCKET)}
+    further |= {script: partial(lie, SOCKET) for script, lie in LIES.items()}
+
+    def start(settings: EngineSettings, services: Services) -> ScriptRunner:
+        asked = {"fetch": settings.generate.model, "lie: fetch another": "somebody/else"}
+        for script, model in asked.items():
+            further[script] = partial(services.fetch, WantedModel(role=ModelRole.GENERATOR, model=model))
+        return ScriptRunner(further)
+
+    serve(SOCKET, start, relayed_level=relayed_level)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
@@ -94,7 +95,7 @@ class ScriptRunner:
         return (("generate", "light"),)
 
 
-def start(settings: EngineSettings) -> ScriptRunner:
+def start(settings: EngineSettings, services: Services) -> ScriptRunner:
     return ScriptRunner()
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
+from aura_daemon.config.workers.services import ConvertedPart, Services
 from aura_daemon.engines.captioning.blip import PreparedPicture
 from aura_daemon.engines.captioning.blip_pictures.converted_blip import ConvertedCaptioner
 from aura_daemon.engines.captioning.captioners import captioner_of
@@ -22,7 +23,6 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.choice import Chosen, chosen_looking, is_looking_convertible
 from aura_daemon.engines.openvino.converted_models import ConvertedModels
-from aura_daemon.engines.openvino.store import ConvertedPart
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import captioner_footprint
@@ -41,9 +41,10 @@ CaptionPicture: TypeAlias = ReadPicture | PreparedPicture
 class Captioning:
     """Describes images, answers questions about them and compares them with texts, several at once."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, services: Services | None = None) -> None:
+        """`services`: who has models converted; None: this process."""
         self._settings = settings
-        self._converted = ConvertedModels(ConvertedPart.LOOKING)
+        self._converted = ConvertedModels(ConvertedPart.LOOKING, services)
 
     def model_format(self, request: Request) -> ModelFormat:
         """Questions have a model of their own, and so have comparisons."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
 from aura_daemon.mini import CAPTIONER
@@ -34,6 +35,7 @@ CAPTIONS: Final = ModelFormat(
     architectures=(*BLIP_NAMES, *GIT_NAMES, *FLORENCE2_NAMES),
     embedded=CAPTIONER,
     weight_files=captioner_weights,
+    role=ModelRole.CAPTIONER,
 )
 
 ANSWERS: Final = ModelFormat(
@@ -42,6 +44,7 @@ ANSWERS: Final = ModelFormat(
     architectures=BLIP_VQA_NAMES,
     embedded=CAPTIONER,
     weight_files=captioner_weights,
+    role=ModelRole.ANSWERS,
 )
 """aura-mini has none: its captioner is refused as what it is."""
 
@@ -51,4 +54,5 @@ MATCHES: Final = ModelFormat(
     architectures=BLIP_ITM_NAMES,
     embedded=CAPTIONER,
     weight_files=captioner_weights,
+    role=ModelRole.MATCHES,
 )

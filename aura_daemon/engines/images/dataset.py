@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.engines.images.contact_sheet import PAPER
 from aura_daemon.engines.images.damage import BROKEN
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
@@ -37,9 +38,8 @@ from aura_daemon.jobs.requests import DatasetRequest
 from aura_daemon.jobs.resolved import LeftOutPicture, ResolvedDataset
 from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced
 from aura_daemon.jobs.tasks import PictureState, SetPicture, Task
-from aura_daemon.system import durable_files
+from aura_daemon.system.files.reading import content_below
 from aura_daemon.system.library_versions import versions
-from aura_daemon.system.permissions import is_others_link
 
 MOST_TOLD: Final = 100
 """Failures, and groups of pictures that look alike, in the sidecar."""
@@ -80,8 +80,17 @@ class _Look:
     """float32 [48]."""
 
 
-def put_together(task: Task, reporter: Reporter, settings: EngineSettings, peak: PeakMemory) -> Produced | Failure:
-    """The files of a set; a failure where none of its pictures has a caption."""
+def put_together(
+    task: Task,
+    reporter: Reporter,
+    settings: EngineSettings,
+    peak: PeakMemory,
+    services: Services | None = None,
+) -> Produced | Failure:
+    """The files of a set; a failure where none of its pictures has a caption.
+
+    `services`: who reads the pictures; None: they are read here, where they lie.
+    """
     began_s = time.monotonic()
     request = task.request
     assert isinstance(request, DatasetRequest)
@@ -95,7 +104,13 @@ def put_together(task: Task, reporter: Reporter, settings: EngineSettings, peak:
     for number, picture in enumerate(task.pictures, start=1):
         if reporter.is_cancelled(task.job_id):
             return CANCELLED
-        row, look = _looked_at(picture, settings, side_px=side_px, quality=quality)
+        if picture.state is PictureState.FAILED:  # what was refused is not shown
+            content = None
+        elif services is not None:
+            content = services.picture(task.job_id, number - 1)
+        else:
+            content = content_below(picture.place, picture.below, settings.max_image_bytes)
+        row, look = _looked_at(picture, content, settings, side_px=side_px, quality=quality)
         rows.append(row)
         looks.append(look)
         reporter.stepped(task.job_id, number, len(task.pictures))
@@ -168,21 +183,15 @@ def _warnings(made: ResolvedDataset) -> tuple[str, ...]:
 
 
 def _looked_at(
-    picture: SetPicture, settings: EngineSettings, *, side_px: int, quality: int
+    picture: SetPicture, content: bytes | None, settings: EngineSettings, *, side_px: int, quality: int
 ) -> tuple[SetRow, _Look | None]:
-    """A picture with its thumbnail; one that cannot be read has none, and is compared with none.
+    """A picture with its thumbnail; one that cannot be read (None) has none, and is compared with none.
 
-    A caption was made of it, or lies beside it: whatever a decoder says here is in no other picture's way. What was
-    refused is not shown, nor what is not meant to be read here.
+    A caption was made of it, or lies beside it: whatever a decoder says here is in no other picture's way.
     """
-    if picture.state is PictureState.FAILED:
+    if content is None:
         return SetRow(picture=picture), None
     try:
-        below = Path(picture.below) if picture.below else None
-        read = durable_files.read(Path(picture.place), most_bytes=settings.max_image_bytes + 1, below=below)
-        content = read.content
-        if len(content) > settings.max_image_bytes or (below is not None and is_others_link(read.status, below)):
-            raise _Unreadable
         image, size = _opened(content, settings, side_px)
         small = image.copy()
         small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
@@ -195,7 +204,7 @@ def _looked_at(
 
 
 class _Unreadable(Exception):
-    """A picture that is none, or is not to be looked at."""
+    """A picture that is none."""
 
 
 def _opened(content: bytes, settings: EngineSettings, side_px: int) -> tuple[Image.Image, tuple[int, int]]:

@@ -7,7 +7,7 @@ and sampler too: they belong together. At other levels a tiny decoder draws prev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,11 @@ from aura_daemon.engines.model_files.find import (
     FILE_SLASHES,
     Found,
     ModelFiles,
+    fetch_model,
+    find_here,
     find_model,
+    is_on_hub,
+    is_pinned,
     look_for_model,
     read_json,
 )
@@ -123,20 +127,38 @@ def find_with_companions(
     settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter
 ) -> ModelFiles | Failure:
     """As `find_model`, with what belongs to the model; what it takes at turbo is fetched."""
-    files = find_model(settings, model_format, half, reporter)
-    if isinstance(files, Failure) or not isinstance(settings, GenerateSettings):
-        return files
-    found = _with_companions(files, settings, half, reporter)
+    found = _all(settings, model_format, half, lambda one, kind: find_model(one, kind, half, reporter))
     assert not isinstance(found, AbsentModel)  # an absent one is fetched
     return found
 
 
+def find_all_here(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter) -> Found:
+    """As `find_with_companions`, of what is on this machine now: fetches nothing, asks no hub."""
+    return _all(settings, model_format, half, lambda one, kind: find_here(one, kind, half, reporter))
+
+
+def fetch_all(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter) -> Found:
+    """As `find_with_companions`, for another process: hashes nothing."""
+    return _all(settings, model_format, half, lambda one, kind: fetch_model(one, kind, half, reporter))
+
+
 def look_for_all(settings: ModelSettings, model_format: ModelFormat, half: bool) -> Found:
     """What `find_with_companions` would find on this machine now; fetches and hashes nothing."""
-    files = look_for_model(settings, model_format, half)
-    if not isinstance(files, ModelFiles) or not isinstance(settings, GenerateSettings):
-        return files
-    return _with_companions(files, settings, half, None)
+    return _all(settings, model_format, half, lambda one, kind: look_for_model(one, kind, half))
+
+
+def would_fetch(settings: ModelSettings, model_format: ModelFormat, half: bool) -> bool:
+    """Whether `find_with_companions` would ask the hub: for what is missing, or whether what is here is the newest."""
+    found = look_for_all(settings, model_format, half)
+    if isinstance(found, AbsentModel):
+        return True
+    parts = [(settings, model_format)]
+    if isinstance(settings, GenerateSettings) and settings.at_turbo and isinstance(found, ModelFiles):
+        companions = companions_of(settings, found)
+        of_turbo = companions.all if isinstance(companions, TurboParts) else ()
+        parts += [(one.settings, one.model_format) for one in of_turbo]
+    on_hub = [one for one, kind in parts if is_on_hub(one.model, one_file=kind.is_one_file)]
+    return any(not is_pinned(one) for one in on_hub) or (bool(on_hub) and isinstance(found, Failure))
 
 
 def companions_of(settings: GenerateSettings, files: ModelFiles | None) -> TurboParts | Failure:
@@ -168,7 +190,21 @@ def companions_of(settings: GenerateSettings, files: ModelFiles | None) -> Turbo
     )
 
 
-def _with_companions(files: ModelFiles, settings: GenerateSettings, half: bool, reporter: Reporter | None) -> Found:
+def _all(
+    settings: ModelSettings,
+    model_format: ModelFormat,
+    half: bool,
+    find: Callable[[ModelSettings, ModelFormat], Found],
+) -> Found:
+    files = find(settings, model_format)
+    if not isinstance(files, ModelFiles) or not isinstance(settings, GenerateSettings):
+        return files
+    return _with_companions(files, settings, half, find)
+
+
+def _with_companions(
+    files: ModelFiles, settings: GenerateSettings, half: bool, find: Callable[[ModelSettings, ModelFormat], Found]
+) -> Found:
     if not settings.at_turbo:
         without_lora = replace(settings, turbo=replace(settings.turbo, lora=NONE))
         return replace(files, decoder=_present(companions_of(without_lora, files), half))
@@ -179,10 +215,7 @@ def _with_companions(files: ModelFiles, settings: GenerateSettings, half: bool, 
     for part, wanted in (("lora", companions.lora), ("decoder", companions.decoder)):
         if wanted is None:
             continue
-        if reporter is not None:
-            one: Found = find_model(wanted.settings, wanted.model_format, half, reporter)
-        else:
-            one = look_for_model(wanted.settings, wanted.model_format, half)
+        one = find(wanted.settings, wanted.model_format)
         if not isinstance(one, ModelFiles):
             return one
         found[part] = replace(one, name=wanted.told_as)

@@ -7,6 +7,7 @@ A name is `aura-mini`, a short name of `config.engine.ALIASES`, a folder, a `.sa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,14 +85,24 @@ def find_model(
     settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter
 ) -> ModelFiles | Failure:
     """Finds, fetches, checks and hashes; `half` prefers files in half precision where there are any."""
-    found = _find(settings, model_format, half, reporter)
+    found = _find(settings, model_format, half, fetching=reporter, hashing=reporter)
     assert not isinstance(found, AbsentModel)  # an absent model is fetched
     return found
 
 
+def find_here(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter) -> Found:
+    """As `find_model`, of what is on this machine now: fetches nothing, asks no hub."""
+    return _find(settings, model_format, half, fetching=None, hashing=reporter)
+
+
+def fetch_model(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter) -> Found:
+    """As `find_model`, for another process: hashes nothing."""
+    return _find(settings, model_format, half, fetching=reporter, hashing=None)
+
+
 def look_for_model(settings: ModelSettings, model_format: ModelFormat, half: bool) -> Found:
     """What `find_model` would find on this machine now; fetches and hashes nothing."""
-    return _find(settings, model_format, half, None)
+    return _find(settings, model_format, half, fetching=None, hashing=None)
 
 
 Found: TypeAlias = ModelFiles | Failure | AbsentModel
@@ -110,6 +121,11 @@ def _may_be_on_hub(name: str, *, one_file: bool) -> bool:
     return not name.startswith(("/", ".", "~")) and (name.count("/") == 1 or is_file)
 
 
+def is_pinned(settings: ModelSettings) -> bool:
+    """Whether a model on the hub has a revision that never changes: what is here of it is not asked for again."""
+    return re.fullmatch("[0-9a-f]{40}", hub_name(settings)[1] or "") is not None
+
+
 def hub_name(settings: ModelSettings) -> tuple[str, str | None]:
     """Repository and revision of a model on the hub."""
     name = ALIASES.get(settings.model, settings.model)
@@ -125,37 +141,56 @@ def chosen_by(settings: ModelSettings, model_format: ModelFormat, half: bool) ->
     return choose
 
 
-def _find(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None) -> Found:
-    """Without a reporter nothing is fetched and nothing hashed."""
+def _find(
+    settings: ModelSettings,
+    model_format: ModelFormat,
+    half: bool,
+    *,
+    fetching: Reporter | None,
+    hashing: Reporter | None,
+) -> Found:
+    """Who hears of what is fetched, and of what is hashed; None: nothing is."""
     name = settings.model
     path = model_format.embedded if name == EMBEDDED else Path(name).expanduser()
     if name in ALIASES:
-        return _from_hub(settings, model_format, half, reporter)
+        return _from_hub(settings, model_format, half, fetching, hashing)
     if path.is_dir():
         weights = _weights_of(name, path, names_below(path), model_format, half, settings.allow_pickle)
-        return weights if isinstance(weights, Failure) else _checked(name, path, weights, reporter)
+        return weights if isinstance(weights, Failure) else _checked(name, path, weights, hashing)
     if path.suffix in SINGLE_FILES and not is_on_hub(name, one_file=model_format.is_one_file):
-        return _from_file(settings, path, model_format, reporter)
+        return _from_file(settings, path, model_format, fetching, hashing)
     if name == EMBEDDED:
         return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
     if not _may_be_on_hub(name, one_file=model_format.is_one_file):
         mend = f"known short names: {EMBEDDED}, {', '.join(ALIASES)}"
         return unavailable(name, "there is no such folder or file here", mend)
-    return _from_hub(settings, model_format, half, reporter)
+    return _from_hub(settings, model_format, half, fetching, hashing)
 
 
-def _from_hub(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None) -> Found:
+def _from_hub(
+    settings: ModelSettings,
+    model_format: ModelFormat,
+    half: bool,
+    fetching: Reporter | None,
+    hashing: Reporter | None,
+) -> Found:
     name, (repository, revision), choose = settings.model, hub_name(settings), chosen_by(settings, model_format, half)
-    if reporter is None:
+    if fetching is None:
         fetched = cached(name, repository, revision, choose)
     else:
-        fetched = fetch(name, repository, revision, choose, reporter)
+        fetched = fetch(name, repository, revision, choose, fetching)
     if isinstance(fetched, FetchedModel):
-        return _checked(name, fetched.folder, fetched.weights, reporter)
+        return _checked(name, fetched.folder, fetched.weights, hashing)
     return fetched
 
 
-def _from_file(settings: ModelSettings, path: Path, model_format: ModelFormat, reporter: Reporter | None) -> Found:
+def _from_file(
+    settings: ModelSettings,
+    path: Path,
+    model_format: ModelFormat,
+    fetching: Reporter | None,
+    hashing: Reporter | None,
+) -> Found:
     """A single file; its configuration comes from a folder beside the file or from the hub."""
     name = settings.model
     if not path.is_file():
@@ -163,15 +198,15 @@ def _from_file(settings: ModelSettings, path: Path, model_format: ModelFormat, r
     if model_format.is_one_file:
         if path.suffix != ".safetensors":
             return pickle_refused(name, path.name)
-        return _checked(name, path.parent, WeightFiles(names=(path.name,)), reporter)
+        return _checked(name, path.parent, WeightFiles(names=(path.name,)), hashing)
     if not model_format.has_checkpoints:
         return unavailable(name, f"{model_format.noun} cannot be a single file", "name a folder with its config.json")
     if path.suffix != ".safetensors" and not settings.allow_pickle:
         return pickle_refused(name, path.name)
-    folder = find_checkpoint(name, path, reporter)
+    folder = find_checkpoint(name, path, fetching)
     if not isinstance(folder, Path):
         return folder
-    return _checked(name, folder, WeightFiles(names=(path.name,)), reporter, checkpoint=path)
+    return _checked(name, folder, WeightFiles(names=(path.name,)), hashing, checkpoint=path)
 
 
 def _weights_of(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.weights import WeightFiles
 from aura_daemon.jobs.results import Failure
 
@@ -28,6 +29,8 @@ class ModelFormat:
     embedded: Path
     """The folder of the model inside the package."""
     weight_files: ChooseWeights
+    role: ModelRole | None = None
+    """What its models are for; None: they belong to others."""
     has_checkpoints: bool = False
     """Whether one file can hold the whole model."""
     is_one_file: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -17,8 +18,11 @@ from typing import TYPE_CHECKING, Final
 from loguru import logger
 
 from aura_daemon.config.engine import Dtype
+from aura_daemon.config.workers.services import ConvertedPart
+from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
-from aura_daemon.engines.openvino.store import ConversionStore, ConvertedPart, Kind, is_installed
+from aura_daemon.engines.openvino.faulty import settle_fault
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind, is_installed
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import all_numbers, unet_numbers
 from aura_daemon.system.hardware.host_memory import host_memory
@@ -66,6 +70,42 @@ def order_format() -> TypeAdapter[ConversionOrder]:
     return TypeAdapter(ConversionOrder)
 
 
+def what_is_left(
+    store: ConversionStore,
+    files: ModelFiles,
+    placement: Placement,
+    *,
+    machine: str,
+    wants_int8: bool,
+    part: ConvertedPart,
+    say: Callable[[str], None],
+) -> ConversionOrder | None:
+    """What is to be converted and measured of a model; None where nothing is, or cannot be now, which is said."""
+    converted = store.of(files)
+    kinds = [Kind.OPENVINO, *([Kind.INT8] if wants_int8 and is_installed(Kind.INT8, part) else [])]
+    possible = [kind for kind in kinds if not converted.failure(kind)]
+    for kind in kinds:
+        if kind not in possible:
+            say(f"model {files.name} was not converted ({kind}): {converted.failure(kind)}")
+    measured = converted.measured(machine)
+    if Kind.OPENVINO not in possible or all(converted.graph(kind) and kind in measured for kind in possible):
+        return None
+    numbers = unet_numbers(files) if part is ConvertedPart.UNET else all_numbers(files)
+    needed = numbers * NEEDED_BYTES.get(placement.dtype, CONVERTING_BYTES) + BASE_BYTES
+    if needed > host_memory().available_bytes:
+        say(f"model {files.name} is not converted for OpenVINO now: that takes {needed / 1e9:.1f} GB of memory")
+        return None
+    return ConversionOrder(
+        store=store.folder,
+        files=files,
+        kinds=tuple(possible),
+        device_name=placement.device_name,
+        dtype=placement.dtype,
+        part=part,
+        machine=machine,
+    )
+
+
 class BackgroundConversion:
     """The children of this process that convert."""
 
@@ -88,33 +128,19 @@ class BackgroundConversion:
         """Starts a child where something is left to do and nothing speaks against it; never raises, never waits."""
         if self._is_running() or self._deaths >= MOST_DEATHS:
             return
-        converted = self._store.of(files)
-        kinds = [Kind.OPENVINO, *([Kind.INT8] if wants_int8 and is_installed(Kind.INT8, part) else [])]
-        possible = [kind for kind in kinds if not converted.failure(kind)]
-        for kind in kinds:
-            if kind not in possible:
-                self._say_once(f"model {files.name} was not converted ({kind}): {converted.failure(kind)}")
-        measured = converted.measured(machine)
-        if Kind.OPENVINO not in possible or all(converted.graph(kind) and kind in measured for kind in possible):
-            return
-        numbers = unet_numbers(files) if part is ConvertedPart.UNET else all_numbers(files)
-        needed = numbers * NEEDED_BYTES.get(placement.dtype, CONVERTING_BYTES) + BASE_BYTES
-        available = host_memory().available_bytes
-        if needed > available:
-            self._say_once(
-                f"model {files.name} is not converted for OpenVINO now: that takes {needed / 1e9:.1f} GB of memory"
-            )
-            return
-        order = ConversionOrder(
-            store=self._store.folder,
-            files=files,
-            kinds=tuple(possible),
-            device_name=placement.device_name,
-            dtype=placement.dtype,
-            part=part,
-            machine=machine,
+        order = what_is_left(
+            self._store, files, placement, machine=machine, wants_int8=wants_int8, part=part, say=self._say_once
         )
-        self._start(order)
+        if order is not None:
+            self._start(order)
+
+    def note_used(self, converted: ConvertedModel) -> None:
+        """A job uses a conversion."""
+        converted.touch()
+
+    def settle(self, converted: ConvertedModel, kind: Kind, fault: FaultyVariant) -> str:
+        """What becomes of a conversion that could not be computed, in words."""
+        return settle_fault(converted, kind, str(fault), lasts=fault.lasts)
 
     def wait(self) -> int:
         """Waits for the child, if one runs; its exit code."""

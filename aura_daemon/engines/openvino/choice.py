@@ -48,7 +48,12 @@ NO_FOLDER: Final = Chosen(variant=EAGER, why="there is no home folder for conver
 
 def machine_of(placement: Placement) -> str:
     """Names the processor and the number format, in which times were measured."""
-    return hashlib.sha256(f"{placement.device_name} {placement.dtype}".encode()).hexdigest()[:16]
+    return machine_named(placement.device_name, placement.dtype)
+
+
+def machine_named(device_name: str, dtype: str) -> str:
+    """The same, of a processor's name."""
+    return hashlib.sha256(f"{device_name} {dtype}".encode()).hexdigest()[:16]
 
 
 def is_convertible(settings: EngineSettings, files: ModelFiles, placement: Placement) -> str:

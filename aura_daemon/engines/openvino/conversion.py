@@ -15,9 +15,9 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 
+from aura_daemon.config.workers.services import ConvertedPart
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.library import openvino
-from aura_daemon.engines.openvino.store import ConvertedPart
 
 INPUTS: Final = ("sample", "timestep", "encoder_hidden_states")
 """`[rows, 4, H / 8, W / 8]`, `[]` and `[rows, 77 * windows, D]`, all float32: some samplers stop between timesteps."""

@@ -9,18 +9,17 @@ import gc
 import os
 import sys
 import traceback
-from typing import Final
 
 import psutil
 
+from aura_daemon.config.workers.services import ConvertedPart, WantedConversion
 from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.background import BUSY, ConversionOrder, order_format
-from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, ConvertedPart, Kind
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind, is_installed
+from aura_daemon.engines.openvino.wishes.orders import LOWEST
 from aura_daemon.system.processes.child_processes import become_a_child
-
-LOWEST: Final = 19
-"""Priority: it gets what nobody else wants of the processor."""
 
 
 def main(parent: int) -> int:
@@ -28,7 +27,11 @@ def main(parent: int) -> int:
     become_a_child(parent)
     psutil.Process().nice(LOWEST)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    order = order_format().validate_json(sys.stdin.buffer.read())
+    return carried_out(order_format().validate_json(sys.stdin.buffer.read()))
+
+
+def carried_out(order: ConversionOrder) -> int:
+    """Does what is ordered; the exit code."""
     quiet_libraries()
     store = ConversionStore(order.store)
     with store.locked() as is_ours:
@@ -44,6 +47,21 @@ def main(parent: int) -> int:
                 gc.collect()
         _measure(order, converted)
     return 0
+
+
+def order_of(store: ConversionStore, files: ModelFiles, wish: WantedConversion, machine: str) -> ConversionOrder:
+    """The order that a worker's wish comes to."""
+    kinds = [Kind.OPENVINO, *([Kind.INT8] if wish.wants_int8 and is_installed(Kind.INT8, wish.part) else [])]
+    converted = store.of(files)
+    return ConversionOrder(
+        store=store.folder,
+        files=files,
+        kinds=tuple(kind for kind in kinds if not converted.failure(kind)),
+        device_name=wish.device_name,
+        dtype=wish.dtype,
+        part=wish.part,
+        machine=machine,
+    )
 
 
 def _convert(kind: Kind, order: ConversionOrder, converted: ConvertedModel) -> None:

@@ -7,6 +7,8 @@ process from it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from loguru import logger
 
 from aura_daemon.engines.failures import FaultyVariant
@@ -24,22 +26,32 @@ class FaultyConversions:
         """Why this one failed; empty where it did not."""
         return self._reasons.get(_identity(converted, variant), "")
 
-    def add(self, model: str, converted: ConvertedModel, kind: Kind, fault: FaultyVariant) -> None:
-        """Never raises: the job goes on without OpenVINO."""
-        reason = str(fault)
-        self._reasons[_identity(converted, kind)] = reason
-        try:
-            if not converted.is_intact(kind):
-                converted.discard(kind)
-                after = "its converted files are damaged, and will be made anew"
-            elif fault.lasts:
-                converted.record_failure(kind, reason)
-                after = "it is not tried again before a library changes"
-            else:
-                after = "this process does not try it again"
-        except OSError as error:
-            after = f"that could not be kept: {error}"
-        logger.warning("model {} goes on eagerly, {} failed: {}; {}", model, kind, reason, after)
+    def add(
+        self,
+        model: str,
+        converted: ConvertedModel,
+        kind: Kind,
+        fault: FaultyVariant,
+        settle: Callable[[ConvertedModel, Kind, FaultyVariant], str],
+    ) -> None:
+        """Never raises: the job goes on without OpenVINO. `settle`: decides what becomes of it, and says so."""
+        self._reasons[_identity(converted, kind)] = str(fault)
+        after = settle(converted, kind, fault)
+        logger.warning("model {} goes on eagerly, {} failed: {}; {}", model, kind, fault, after)
+
+
+def settle_fault(converted: ConvertedModel, kind: Kind, reason: str, *, lasts: bool) -> str:
+    """Deletes a damaged conversion, or keeps a sound one from being used; in words. Never raises."""
+    try:
+        if not converted.is_intact(kind):
+            converted.discard(kind)
+            return "its converted files are damaged, and will be made anew"
+        if lasts:
+            converted.record_failure(kind, reason)
+            return "it is not tried again before a library changes"
+    except OSError as error:
+        return f"that could not be kept: {error}"
+    return "this process does not try it again"
 
 
 def _identity(converted: ConvertedModel, variant: str) -> tuple[str, int, int]:

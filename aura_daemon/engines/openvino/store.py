@@ -15,17 +15,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from aura_daemon.config.workers.services import ConversionKind, ConvertedPart
 from aura_daemon.engines.model_files.find import ModelFiles
-from aura_daemon.jobs import results
+from aura_daemon.engines.openvino.wishes.places import ABOUT
 from aura_daemon.system import durable_files
 from aura_daemon.system.files import syncing
-from aura_daemon.system.files.xdg_folders import OPENVINO, own_cache
 from aura_daemon.system.instance_lock import try_lock
 
 LAYOUT: Final = "1"
@@ -34,9 +33,6 @@ LAYOUT: Final = "1"
 MANIFEST: Final = "manifest.json"
 """Size and hash of each file."""
 
-ABOUT: Final = "about.json"
-"""Name and size of the model, and the versions."""
-
 UNUSED_S: Final = 30 * 86_400
 """After so long without a job that used it a conversion is deleted: of a model that is gone, or of older versions."""
 
@@ -44,31 +40,7 @@ HASHED_BYTES: Final = 64 << 20
 """Larger files are known by their size alone, unless in doubt: to hash weights would take as long as to read them."""
 
 
-class Kind(StrEnum):
-    """What a model is converted into; the values are variants (`Placement.variant`)."""
-
-    OPENVINO = results.OPENVINO
-    """Weights in float16, computed in the number format of the placement."""
-    INT8 = results.OPENVINO_INT8
-    """Weights and activations in 8 bits."""
-
-
-class ConvertedPart(StrEnum):
-    """What of a model is converted."""
-
-    UNET = "unet"
-    LOOKING = "looking"
-    """What a captioner computes once for a picture."""
-
-    @property
-    def graph(self) -> str:
-        """The name of its file; beside it its weights, `.bin`."""
-        return f"{self}.xml"
-
-    def takes(self, kind: Kind) -> tuple[str, ...]:
-        """The packages that convert it."""
-        return ("openvino", "nncf") if self is ConvertedPart.UNET and kind is Kind.INT8 else ("openvino",)
-
+Kind = ConversionKind
 
 DISTRIBUTIONS: Final = ("openvino", "torch", "diffusers", "transformers", "nncf")
 """Packages whose versions decide what a conversion makes."""
@@ -217,15 +189,10 @@ class ConversionStore:
             yield is_ours
 
 
-def cache_folder(environment: Mapping[str, str]) -> Path | None:
-    """Where converted models lie: in the service's cache folder, else the user's; None without a home folder."""
-    base = own_cache(environment)
-    return base / OPENVINO if base is not None else None
-
-
 def is_installed(kind: Kind, part: ConvertedPart = ConvertedPart.UNET) -> bool:
     """Whether all that a kind takes is installed."""
-    return all(_version(name) for name in part.takes(kind))
+    takes = ("openvino", "nncf") if part is ConvertedPart.UNET and kind is Kind.INT8 else ("openvino",)
+    return all(map(_version, takes))
 
 
 @cache

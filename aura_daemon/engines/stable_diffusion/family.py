@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
+from aura_daemon.config.workers.services import ConvertedPart, Services
 from aura_daemon.engines.compiled.variants import variant_of, with_variant
 from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.interface import DecodedTask, TaskResult
@@ -14,7 +15,7 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.choice import ROUGH, Chosen, chosen, is_convertible
 from aura_daemon.engines.openvino.converted_models import ConvertedModels
-from aura_daemon.engines.openvino.store import ConvertedPart, Kind
+from aura_daemon.engines.openvino.store import Kind
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import generator_footprint
@@ -39,9 +40,10 @@ Decoded: TypeAlias = DecodedTask[InitImage | None]
 class StableDiffusion:
     """Draws pictures, those of one size and one set of settings together."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, services: Services | None = None) -> None:
+        """`services`: who has models converted; None: this process."""
         self._settings = settings
-        self._converted = ConvertedModels(ConvertedPart.UNET)
+        self._converted = ConvertedModels(ConvertedPart.UNET, services)
 
     def model_format(self, request: Request) -> ModelFormat:
         """The same for all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
 from aura_daemon.mini import GENERATOR
@@ -38,5 +39,6 @@ STABLE_DIFFUSION: Final = ModelFormat(
     architectures=("StableDiffusionPipeline", "LatentConsistencyModelPipeline"),  # the same parts, and the same UNet
     embedded=GENERATOR,
     weight_files=generator_weights,
+    role=ModelRole.GENERATOR,
     has_checkpoints=True,
 )

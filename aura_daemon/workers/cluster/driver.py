@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast, get_args
 
 from loguru import logger
 
@@ -35,8 +35,12 @@ from aura_daemon.workers.cluster.messages import (
 )
 from aura_daemon.workers.local.child import Child
 from aura_daemon.workers.protocol import Batch, Cancel, Up
+from aura_daemon.workers.reports.checking import sentence
+from aura_daemon.workers.reports.decoding import ReportReader
 
 COMMAND: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.cluster.driver_main")
+
+READS: Final = ReportReader(get_args(FromDriver))
 
 FIRST_WAIT_S: Final = 5.0
 LONGEST_WAIT_S: Final = 60.0
@@ -107,7 +111,10 @@ class Driver:
         if self._child is not None:
             for message in cast(list[FromDriver], self._child.receive()):
                 self._record(message)
-            if self._child.ended:
+            if self._child.fault:
+                logger.error("the driver of the Ray cluster sent what it must not: {}", self._child.fault)
+                self._child.end(0.0)
+            if self._child.ended or self._child.fault:
                 self._note_end(self._child)
             else:
                 self._note_silence()
@@ -136,7 +143,7 @@ class Driver:
             if self._backoff.until_s is not None and not self._backoff.is_due(now):
                 raise DriverAway(self.trouble)
             try:
-                self._child = Child(self._command, self._options, self._environment)
+                self._child = Child(self._command, self._options, self._environment, reads=READS)
             except OSError as error:
                 self._backoff.failed(now)
                 self.trouble = f"the driver of the Ray cluster could not be started: {error}"
@@ -147,16 +154,18 @@ class Driver:
 
     def _record(self, message: FromDriver) -> None:
         match message:
-            case FromSlot(slot=slot, attempt=attempt, message=said):
+            case FromSlot(slot=slot, attempt=attempt, message=said) if slot in self._slots:
                 self._heard[slot].append((attempt, said))
+            case FromSlot():
+                logger.error("the driver of the Ray cluster speaks for a worker that there is not")
             case Connected(nodes=nodes, version=version):
                 self._unanswered_since_s = None
                 self.trouble, self.is_connected = "", True
                 self._backoff.succeeded()
-                logger.info("the Ray cluster is found: {} nodes, Ray {}", nodes, version)
+                logger.info("the Ray cluster is found: {} nodes, Ray {}", nodes, sentence(version))
             case Refused(why=why, mend=mend):
                 self._unanswered_since_s, self.is_connected = None, False
-                self.trouble = f"{why}: {mend}"
+                self.trouble = sentence(f"{why}: {mend}")
 
     def _note_end(self, child: Child) -> None:
         """Has every slot fail what it runs."""

@@ -26,7 +26,7 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.processes import stop_signals
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.system.processes.oom_kills import oom_kills
-from aura_daemon.workers.channel import MessageReceiver, send
+from aura_daemon.workers.channel import MessageReceiver, read_order, report
 from aura_daemon.workers.child_main import log_to_stderr
 from aura_daemon.workers.cluster.actor import Arrival, Beat, EngineActor
 from aura_daemon.workers.cluster.faults import (
@@ -90,12 +90,12 @@ def main(arguments: list[str], *, runner: str = RUNNER) -> NoReturn:
 def serve(channel: socket.socket, runner: str) -> NoReturn:
     """Connects to the cluster and serves the slots; this process ends when the daemon closes the socket."""
     channel.set_inheritable(False)
-    receiver, lock = MessageReceiver(channel), threading.Lock()
+    receiver, lock = MessageReceiver(channel, read_order), threading.Lock()
 
     def say(message: FromDriver) -> None:
         try:
             with lock:
-                send(channel, message)
+                report(channel, message)
         except OSError:  # the daemon is gone
             os._exit(1)
 

@@ -15,11 +15,13 @@ from loguru import logger
 from aura_daemon.backoff import Backoff
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import kind_when_killed
-from aura_daemon.system import logs
 from aura_daemon.workers.cluster.driver import FIRST_WAIT_S, LONGEST_WAIT_S, Driver, DriverAway
 from aura_daemon.workers.cluster.messages import ActorEnded, Begin, End, Settled, Waiting
-from aura_daemon.workers.local.worker_death import RESTARTED
+from aura_daemon.workers.local.worker_death import RESTARTED, broken_protocol
+from aura_daemon.workers.log_lines import LogLines
 from aura_daemon.workers.protocol import Batch, Cancel, Finished, Loading, LogLine, Placed, Progress, Ready, Up
+from aura_daemon.workers.reports.checking import believed, require_names, sentence
+from aura_daemon.workers.reports.decoding import BrokenProtocol
 from aura_daemon.workers.running_batch import RunningBatch
 from aura_daemon.workers.silence import Silence
 
@@ -42,6 +44,7 @@ class RayWorker:
         self._attempt = driver.new_attempt()
         """What comes with another number is late."""
         self._batch = RunningBatch()
+        self._log_lines = LogLines(clock)
         self._reports: list[Up] = []
         self._is_wanted = False
         self._clock = clock
@@ -111,8 +114,11 @@ class RayWorker:
             if attempt is not None and attempt != self._attempt:
                 self.late += 1
                 logger.debug("worker {}: what came is of an earlier attempt, and is dropped", self._slot + 1)
-            else:
+                continue
+            try:
                 self._record(message)
+            except BrokenProtocol as error:
+                self._end_untrusted(str(error))
         allowed_s = self._silence.exceeded_s() if not self.idle and self.takes_batches else None
         if allowed_s is not None:
             message_text = f"the worker on {self.node} showed no sign of life for {allowed_s:g} s and was ended"
@@ -135,22 +141,26 @@ class RayWorker:
         self._reports = []
 
     def _record(self, message: Up | Settled | Waiting | ActorEnded) -> None:
+        """Raises BrokenProtocol."""
+        if not isinstance(message, Settled | Waiting | ActorEnded):
+            message = believed(message, self._batch.requests, self._batch.unfinished)
         match message:
             case Settled(node=node):
+                require_names(node)
                 self.node, self.trouble = node, ""
                 self._driver.note_place()
                 self._backoff.succeeded()
                 self._silence.begin()
                 return
             case Waiting(why=why):
-                self._driver.note_waiting(why)
-                self.trouble = why
+                self.trouble = sentence(why)
+                self._driver.note_waiting(self.trouble)
                 return
             case ActorEnded():
                 self._record_end(message)
                 return
-            case LogLine(level=level, message=text):
-                logs.relay(level, text, prefix=f"{logs.WORKER}{self.node} ")
+            case LogLine():
+                self._log_lines.write(message, self.node)
                 return
             case Finished(memory=memory):
                 self._resident_bytes = memory.resident_bytes
@@ -169,7 +179,8 @@ class RayWorker:
             self._end()
 
     def _record_end(self, ended: ActorEnded) -> None:
-        failure = ended.failure
+        told = ended.failure
+        failure = replace(told, message=sentence(told.message), mend=sentence(told.mend))
         if ended.was_oom_killed and self._batch.placed:
             message = f"the kernel's out-of-memory killer took the worker on {self.node}"
             failure = replace(failure, kind=kind_when_killed(self._batch.placed), message=message)
@@ -179,6 +190,13 @@ class RayWorker:
                 self._backoff.failed(self._clock())
         self.node, self.trouble, self._is_wanted = "", failure.message, False
         self._attempt = self._driver.new_attempt()
+        self._fail(failure)
+
+    def _end_untrusted(self, fault: str) -> None:
+        """Ends an actor that does not keep to the protocol, and fails its jobs as a crash would."""
+        failure = broken_protocol(fault)
+        logger.error("worker {}: {}", self._slot + 1, failure.message)
+        self._end()
         self._fail(failure)
 
     def _end(self) -> None:

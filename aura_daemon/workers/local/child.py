@@ -1,4 +1,7 @@
-"""A child process and the socket to it. In: a command, messages to send. Out: its messages, and how it ended."""
+"""A child process and the socket to it. In: a command, messages to send. Out: its messages, and how it ended.
+
+Nothing that it sends can run anything here: see `reports`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, cast
+from typing import Final
 
 from aura_daemon.system.processes.child_processes import started
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.system.processes.stop_signals import KILL, signal_of
-from aura_daemon.workers.channel import MessageReceiver, send
-from aura_daemon.workers.protocol import Up
+from aura_daemon.workers.channel import MessageReceiver, order
+from aura_daemon.workers.reports.decoding import MOST_FRAME_BYTES, ReportReader
 
 REAP_S: Final = 1.0
 """Seconds in which a child that has closed its socket must end, before it is killed."""
@@ -29,10 +32,12 @@ class Child:
         options: Sequence[str],
         environment: Mapping[str, str],
         *,
+        reads: ReportReader,
         oom_kills: Callable[[], int | None] = oom_kills,
     ) -> None:
+        """`reads`: what it may say."""
         self._process, self.channel = started(command, options, environment)
-        self._receiver = MessageReceiver(self.channel)
+        self._receiver = MessageReceiver(self.channel, reads, most_bytes=MOST_FRAME_BYTES)
         self._oom_kills = oom_kills
         self._oom_kills_before = oom_kills()
         self._sender: threading.Thread | None = None
@@ -51,16 +56,24 @@ class Child:
         """True once the child has closed its socket and all its messages were received."""
         return self._receiver.ended
 
-    def send(self, messages: Sequence[object]) -> None:
-        """Sends messages after the earlier ones, in a thread that ends afterwards, or with the child."""
+    @property
+    def fault(self) -> str:
+        """Why it is not heard any further, where it has sent what is no message; empty: it is."""
+        return self._receiver.fault
+
+    def send(self, messages: Iterable[object]) -> None:
+        """Sends messages after the earlier ones, in a thread that ends afterwards, or with the child.
+
+        A message that an iterator has yet to make is made there, when it is its turn.
+        """
         self._sender = threading.Thread(
             target=_send_all, args=(self.channel, messages, self._sender), name="to the worker", daemon=True
         )
         self._sender.start()
 
-    def receive(self) -> list[Up]:
-        """Every complete message that has arrived."""
-        return cast(list[Up], self._receiver.take())
+    def receive(self) -> list[object]:
+        """The complete messages that have arrived, each of a kind that it may say."""
+        return self._receiver.take()
 
     @property
     def killed_by(self) -> signal.Signals | None:
@@ -116,9 +129,9 @@ class Child:
             self.channel.shutdown(socket.SHUT_RDWR)
 
 
-def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:
+def _send_all(channel: socket.socket, messages: Iterable[object], before: threading.Thread | None) -> None:
     if before is not None:
         before.join()
     with suppress(OSError):  # the child died: `ProcessWorker.poll` notices that
         for message in messages:
-            send(channel, message)
+            order(channel, message)

@@ -11,16 +11,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, assert_never
+from functools import partial
+from typing import Final, assert_never, cast, get_args
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
+from aura_daemon.workers.converting.conversions import ModelConversions
+from aura_daemon.workers.fetching.fetches import ModelFetches
+from aura_daemon.workers.local.answering import AnsweredQuestions
 from aura_daemon.workers.local.child import Child
-from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
+from aura_daemon.workers.local.worker_death import (
+    BROKEN_INSTALLATION,
+    RESTARTED,
+    WorkerDeath,
+    after_suspension,
+    broken_protocol,
+)
 from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
+from aura_daemon.workers.log_lines import LogLines
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
@@ -30,14 +41,19 @@ from aura_daemon.workers.protocol import (
     LogLine,
     Placed,
     Progress,
+    Question,
     Ready,
     Up,
 )
+from aura_daemon.workers.reports.checking import believed
+from aura_daemon.workers.reports.decoding import BrokenProtocol, ReportReader
 from aura_daemon.workers.running_batch import RunningBatch
 from aura_daemon.workers.silence import Silence
 
 CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.child_main")
 """`-P`: no module is taken from the folder in which the daemon was started, which may be an inbox."""
+
+READS: Final = ReportReader((*get_args(Up), *get_args(Question)))
 
 STOP_TOLD_S: Final = 0.5
 """Seconds in which the daemon learns of a stop whose signal, or kill, reached its worker first."""
@@ -71,6 +87,8 @@ class ProcessWorker:
         clock: Callable[[], float] = time.monotonic,
         oom_kills: Callable[[], int | None] = oom_kills,
         suspended_s: Callable[[], float] = suspended_s,
+        fetches: ModelFetches | None = None,
+        conversions: ModelConversions | None = None,
     ) -> None:
         """`deadline_s`: a child that sends no message for so long is killed; sooner once the time of a step is known
         (`silence_s`).
@@ -79,7 +97,8 @@ class ProcessWorker:
         process. `sandbox`: what the child shuts itself in with; None: it does not. `command`: run with descriptor, pid
         and options appended.
         `oom_kills`: counts the processes that the kernel killed for want of memory. `suspended_s`: seconds for which
-        the machine has been suspended since it was started.
+        the machine has been suspended since it was started. `fetches`: has models fetched for several workers; None:
+        for this one alone. `conversions`: has models converted; None: none is.
         """
         self._settings = settings
         self._silence = Silence(deadline_s, clock)
@@ -87,6 +106,8 @@ class ProcessWorker:
         self._options = ("--log-level", log_level, "--log-format", log_format, *relay)
         self._environment = dict(environment or {})
         self._sandbox = sandbox
+        own = partial(ModelFetches, settings, options=self._options, environment=self._environment, clock=clock)
+        self._questions = AnsweredQuestions(settings, fetches or own(), conversions)
         self._command = tuple(command)
         self._clock = clock
         self._oom_kills = oom_kills
@@ -96,6 +117,7 @@ class ProcessWorker:
         self._child: Child | None = None
         self._batch = RunningBatch()
         self._was_ready = False
+        self._log_lines = LogLines(clock)
         self._early_kills = 0
         """Children in a row that were killed from outside before they were ready."""
         self._death: tuple[float, Failure] | None = None
@@ -123,8 +145,9 @@ class ProcessWorker:
         return process_memory.resident_bytes(self.pid) if self.pid is not None else None
 
     def waitables(self) -> list[int]:
-        """The descriptor of the socket, readable when the child has sent a message or died."""
-        return [self._child.channel.fileno()] if self._child is not None else []
+        """The descriptor of the socket, readable when the child has sent a message or died; that of a fetch too."""
+        own = [self._child.channel.fileno()] if self._child is not None else []
+        return own + self._questions.waitables()
 
     def submit(self, batch: Batch) -> None:
         """Gives the child a batch; a thread sends it, so that this returns at once even for a large batch."""
@@ -132,7 +155,7 @@ class ProcessWorker:
         self._silence.begin()
         self._suspended_before_s = self._suspended_s()
         try:
-            self._running_child().send([batch])
+            self._running_child().send([self._questions.begin(batch)])
         except OSError as error:
             message = f"the worker process could not be started: {error}"
             self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=BROKEN_INSTALLATION))
@@ -157,14 +180,13 @@ class ProcessWorker:
             self._fail(self._death[1])
         elif self._child is not None:
             messages = self._child.receive()
-            for message in messages:
-                self._record(message)
-            if self._child.ended:
+            fault = self._record_all(messages) or self._child.fault
+            if fault:
+                self._end_untrusted(self._child, fault)
+            elif self._child.ended:
                 self._fail_after_end(self._child)
-            elif messages:
-                self._silence.heard()
-            elif not self.idle:
-                self._check_deadline(self._child)
+            else:
+                self._hear(self._child, bool(messages))
         reports, self._reports = self._reports, []
         return reports
 
@@ -192,17 +214,44 @@ class ProcessWorker:
             if self._sandbox is not None:
                 plan = self._sandbox.begin({**os.environ, **environment})
                 environment = {**environment, **self._sandbox.variables}
-            self._child = Child(self._command, self._options, environment, oom_kills=self._oom_kills)
+            self._child = Child(self._command, self._options, environment, reads=READS, oom_kills=self._oom_kills)
             self._child.send([Configure(settings=self._settings, sandbox=plan)])
         return self._child
 
+    def _record_all(self, messages: Sequence[object]) -> str:
+        """Records messages up to the first that cannot be believed; says why that one cannot, else nothing."""
+        for message in messages:
+            try:
+                if isinstance(message, Question):
+                    self._ask(message)
+                else:
+                    self._record(believed(cast(Up, message), self._batch.requests, self._batch.unfinished))
+            except BrokenProtocol as error:
+                return str(error)
+        return ""
+
+    def _hear(self, child: Child, has_spoken: bool) -> None:
+        """Notes whether the child, or a process that it waits for, has said anything."""
+        loading, has_news = self._questions.take(child)
+        self._reports += loading
+        if has_spoken or has_news:
+            self._silence.heard()
+        elif not self.idle:
+            self._check_deadline(child)
+
+    def _ask(self, question: Question) -> None:
+        assert self._child is not None
+        self._questions.ask(question, self._child, self._batch.unfinished)
+
     def _record(self, message: Up) -> None:
-        """Updates the state of the batch."""
+        """Updates the state of the batch; raises BrokenProtocol."""
         match message:
             case Finished(outcome=outcome):
                 if isinstance(outcome, Failure) and self._has_slept:
                     message = replace(message, outcome=after_suspension(outcome))
             case Ready():
+                if self._was_ready:
+                    raise BrokenProtocol("it says twice that it is ready")
                 self._was_ready, self._early_kills = True, 0
             case Placed():
                 self._silence.placed()
@@ -210,10 +259,8 @@ class ProcessWorker:
                 self._silence.stepped()
             case Loading():
                 pass
-            case LogLine(level=level, message=text):
-                from aura_daemon.system import logs  # commands that start no worker need not import loguru
-
-                logs.relay(level, text, prefix=logs.WORKER)
+            case LogLine():
+                self._log_lines.write(message)
                 return
             case _:
                 assert_never(message)
@@ -228,6 +275,16 @@ class ProcessWorker:
             self._drop_child()
             message = f"the worker process showed no sign of life for {allowed_s:g} s and was killed"
             self._fail(Failure(kind=FailureKind.DEADLINE, message=message, mend=RESTARTED))
+
+    def _end_untrusted(self, child: Child, fault: str) -> None:
+        """Kills a child that does not keep to the protocol, and fails its jobs as a crash would."""
+        from loguru import logger
+
+        child.end(0.0)
+        self._drop_child()
+        failure = broken_protocol(fault)
+        logger.error("{}", failure.message)
+        self._fail(failure)
 
     def _fail_after_end(self, child: Child) -> None:
         """Fails the running batch, if any, of a child that has ended: at once, or where it was killed, soon."""
@@ -260,6 +317,7 @@ class ProcessWorker:
         self._death = None
 
     def _drop_child(self) -> None:
+        self._questions.leave()
         if self._child is not None:
             self._child.close()
             self._child = None

@@ -1,8 +1,7 @@
 """What a worker may read, write and start, by what is configured. In: settings, variables. Out: what it reaches.
 
 Beside its interpreter and libraries a worker needs its models and a folder of its own, and nothing else: no home
-folders, inbox, outbox or state. `EXCEPTIONS` are what workers do as long as no other process does it for them; each is
-one name in that table, and taken away with it.
+folders, inbox, outbox or state. What is missing of a model is fetched by another process, which reaches the hub.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.engine import ALIASES, EMBEDDED, NONE
 from aura_daemon.config.settings import Settings
-from aura_daemon.jobs.speed import CaptionEngine, EngineChoice
+from aura_daemon.jobs.speed import EngineChoice
 from aura_daemon.system.files.xdg_folders import OPENVINO, own_cache, xdg_folder
 
 LOADERS: Final = (
@@ -49,7 +47,6 @@ class Reach:
     """Folders of others in which it reads and writes."""
     programs: tuple[str, ...] = ()
     """Files and folders of programs that it starts."""
-    network: bool = False
     told: tuple[str, ...] = ()
     """What of this is more than models and a folder of its own, a clause each."""
 
@@ -65,73 +62,25 @@ class Surroundings:
     """Folder for what torch's profiler sees."""
 
 
-def reach_of(around: Surroundings, exceptions: Sequence[Callable[[Surroundings], Reach]] | None = None) -> Reach:
-    """Everything that a worker needs; `exceptions`: None for `EXCEPTIONS`."""
-    parts = [Reach(reads=tuple(_models(around))), _compiling(around)]
-    parts += [allow(around) for allow in (EXCEPTIONS if exceptions is None else exceptions)]
+def reach_of(around: Surroundings) -> Reach:
+    """Everything that a worker needs."""
+    parts = [Reach(reads=tuple(_models(around))), _compiling(around), _profiling(around)]
     return Reach(
         reads=_all(part.reads for part in parts),
         writes=_all(part.writes for part in parts),
         programs=_all(part.programs for part in parts),
-        network=any(part.network for part in parts),
         told=_all(part.told for part in parts),
     )
 
 
-def _fetching(around: Surroundings) -> Reach:
-    """Models that are missing come from the hub, whose cache the worker writes."""
-    fetched = [] if around.environment.get(OFFLINE, "").upper() in YES else _from_hub(around.settings)
-    if not fetched:
-        return Reach()
+def reach_of_fetches(around: Surroundings) -> Reach:
+    """What a process that fetches models needs beside the network: the hub's cache, and who asks for models there."""
     cache = hub_cache(around.environment)
     home = str(Path(cache).parent)
     return Reach(
-        reads=tuple(f"{home}/{name}" for name in ("token", "stored_tokens")),
+        reads=_all([tuple(_models(around)), (f"{home}/token", f"{home}/stored_tokens")]),
         writes=(cache, f"{home}/xet"),
-        network=True,
-        told=(f"the network, and writing in {cache}, because {', '.join(fetched)} may have to be fetched",),
     )
-
-
-def _converting(around: Surroundings) -> Reach:
-    """A large model is converted for OpenVINO by a child of the worker."""
-    generate, caption = around.settings.generate, around.settings.caption
-    is_wanted = generate.engine == EngineChoice.OPENVINO or caption.engine == CaptionEngine.OPENVINO
-    chooses = generate.engine == EngineChoice.AUTO or caption.engine == CaptionEngine.AUTO
-    is_large = any(name != EMBEDDED for name in (generate.model, *generate.models, caption.model))
-    cache = own_cache(around.environment)
-    if cache is None or not (is_wanted or (chooses and is_large)) or find_spec("openvino") is None:
-        return Reach()
-    store = str(cache / OPENVINO)
-    return Reach(
-        writes=(store,),
-        programs=(*_interpreter(), *LOADERS),
-        told=(f"starting this Python, and writing in {store}, because models are converted for OpenVINO",),
-    )
-
-
-def _profiling(around: Surroundings) -> Reach:
-    """The worker writes down where the time of each job went."""
-    if around.profiles is None:
-        return Reach()
-    return Reach(writes=(around.profiles,), told=(f"writing in {around.profiles}, because AURA_PROFILE is set",))
-
-
-def _pictures_of_sets(around: Surroundings) -> Reach:
-    """The pictures of a set are read where they lie."""
-    inbox, state = str(around.settings.inbox), around.settings.state_folder()
-    return Reach(
-        reads=(inbox, str(state / "inputs")), told=("reading the inbox, because the pictures of a set are read there",)
-    )
-
-
-EXCEPTIONS: Final[tuple[Callable[[Surroundings], Reach], ...]] = (
-    _fetching,
-    _converting,
-    _profiling,
-    _pictures_of_sets,
-)
-"""What workers do that other processes could do for them."""
 
 
 def _compiling(around: Surroundings) -> Reach:
@@ -152,6 +101,13 @@ def _compiling(around: Surroundings) -> Reach:
         ),
         told=(f"starting compilers, and writing in {folder}, because of engine: {around.settings.generate.engine}",),
     )
+
+
+def _profiling(around: Surroundings) -> Reach:
+    """The worker writes down where the time of each job went."""
+    if around.profiles is None:
+        return Reach()
+    return Reach(writes=(around.profiles,), told=(f"writing in {around.profiles}, because AURA_PROFILE is set",))
 
 
 def hub_cache(environment: Mapping[str, str]) -> str:
@@ -192,20 +148,6 @@ def _names(settings: Settings) -> Iterator[str]:
     named = (generate.turbo.lora, generate.turbo.decoder, caption.question_model, caption.matching_model)
     yield from (generate.model, *generate.models, caption.model)
     yield from (name for name in named if name is not None and name != NONE)
-
-
-def _from_hub(settings: Settings) -> list[str]:
-    """Models of which something may have to be fetched."""
-    names = [name for name in _names(settings) if name != EMBEDDED and (name in ALIASES or not _is_a_path(name))]
-    turbo = settings.generate.turbo
-    if turbo.lora is None or turbo.decoder is None:
-        local = (name for name in (settings.generate.model, *settings.generate.models) if _is_a_path(name))
-        names += [f"what {name} takes at turbo" for name in local]
-    return list(dict.fromkeys(names))
-
-
-def _is_a_path(name: str) -> bool:
-    return name.startswith(("/", ".", "~")) or Path(name).exists()
 
 
 def _interpreter() -> tuple[str, ...]:

@@ -26,6 +26,10 @@ MACHINE_SIGNALS: Final = {
 }
 """Signals that end a worker through a fault of the machine, whatever the job: its model is held up -> the mend."""
 
+DISTRUSTED: Final = (
+    "it is started anew for the next job; a file that does this to it again and again was made to: keep it for a report"
+)
+
 RESTARTED: Final = "it is started anew for the next job; see the log"
 
 BROKEN_INSTALLATION: Final = (
@@ -84,6 +88,15 @@ class WorkerDeath:
             return Failure(kind=FailureKind.INTERRUPTED, message=message, mend=RESTARTED)
         message = f"{message}, as {self.early_kills - 1} before it"
         return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=KILLED_EARLY)
+
+
+def broken_protocol(fault: str) -> Failure:
+    """The failure of the jobs of a worker that sent what no worker sends: damage to its memory, or a hostile file.
+
+    It counts as a crash does: a file that does so to every worker ends as a failure.
+    """
+    message = f"the worker process sent what it must not, and was killed: {fault}"
+    return Failure(kind=FailureKind.CRASHED, message=message, mend=DISTRUSTED)
 
 
 def after_suspension(failure: Failure) -> Failure:

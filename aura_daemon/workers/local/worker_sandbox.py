@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.system.hardware.host_memory import host_memory
 from aura_daemon.system.sandbox.confining import support
 from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
-from aura_daemon.workers.local.reach import Reach, Surroundings, reach_of
+from aura_daemon.workers.local.reach import Surroundings, reach_of
 
 FOLDER: Final = "workers"
 """In the state folder."""
@@ -49,14 +48,12 @@ class WorkerSandbox:
         *,
         name: str = "",
         profiles: str | None = None,
-        exceptions: Sequence[Callable[[Surroundings], Reach]] | None = None,
-        total_bytes: Callable[[], int] = lambda: host_memory().total_bytes,
+        total_bytes: Callable[[], int] | None = None,
     ) -> None:
-        """`name`: of the worker. `exceptions`: None for `reach.EXCEPTIONS`."""
+        """`name`: of the worker. `total_bytes`: the machine's memory; None: as the kernel says."""
         self._settings = settings
         self._profiles = profiles
-        self._exceptions = exceptions
-        self._total_bytes = total_bytes
+        self._total_bytes = total_bytes or _total_bytes
         self._base = settings.state_folder() / FOLDER
         self._prefix = f"{os.getpid()}-{name.replace(' ', '') or 'only'}-"
         self._folder: Path | None = None
@@ -68,7 +65,7 @@ class WorkerSandbox:
         self._sweep()
         self._folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._base))
         around = Surroundings(settings=self._settings, environment=environment, profiles=self._profiles)
-        reach = reach_of(around, self._exceptions)
+        reach = reach_of(around)
         for folder in reach.writes:
             with suppress(OSError):  # what is not there stays closed, and the worker says so
                 os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a text
@@ -78,7 +75,6 @@ class WorkerSandbox:
             reads=reach.reads,
             writes=reach.writes,
             closed=(str(self._settings.inbox), str(self._settings.outbox), str(self._base.parent)),
-            network=reach.network,
             programs=reach.programs,
             data_bytes=max(LEAST_DATA_BYTES, MEMORY_TIMES * self._total_bytes()),
         )
@@ -99,6 +95,12 @@ class WorkerSandbox:
         for place in self._base.iterdir():
             if not place.name.startswith(f"{os.getpid()}-") or place.name.startswith(self._prefix):
                 shutil.rmtree(place, ignore_errors=True)
+
+
+def _total_bytes() -> int:
+    from aura_daemon.system.hardware.host_memory import host_memory  # commands that start no worker need no loguru
+
+    return host_memory().total_bytes
 
 
 def what_is_open(settings: Settings) -> tuple[str, ...]:

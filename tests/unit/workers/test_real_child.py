@@ -15,9 +15,10 @@ from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSett
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready
-from tests.support.hub import Hub, running_hub
+from tests.support.hub import Hub, hub_environment, running_hub
 from tests.support.tiny_models import write_captioner, write_generator
 from tests.support.worker_contract import finished, wait_for
 
@@ -39,7 +40,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def worker(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessWorker]:
-    """One child for all tests of this module: importing torch takes seconds."""
+    """One child for all tests of this module: importing torch takes seconds. It reaches no hub by itself."""
     settings = EngineSettings(
         device=Device.CPU,
         dtype=Dtype.FLOAT32,
@@ -50,7 +51,9 @@ def worker(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proce
         **hub.environment(tmp_path_factory.mktemp("hf")),
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
-    process = ProcessWorker(settings, deadline_s=DEADLINE_S, environment=environment)
+    fetches = ModelFetches(settings, environment=environment)
+    shut_off = {**environment, **hub_environment("http://127.0.0.1:9", Path(environment["HF_HOME"]))}
+    process = ProcessWorker(settings, deadline_s=DEADLINE_S, environment=shut_off, fetches=fetches)
     yield process
     process.stop(10.0)
 

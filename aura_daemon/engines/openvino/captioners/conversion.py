@@ -19,11 +19,12 @@ import torch
 import transformers
 
 from aura_daemon.config.engine import Dtype
+from aura_daemon.config.workers.services import ConvertedPart
 from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.captioners.looking import OpenVinoLooking
 from aura_daemon.engines.openvino.library import openvino, opset13
-from aura_daemon.engines.openvino.store import ConvertedPart, Kind
+from aura_daemon.engines.openvino.store import Kind
 from aura_daemon.engines.placement.devices import TORCH_DTYPES
 from aura_daemon.jobs.results import EAGER
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from aura_daemon.config.engine import Device, EngineSettings
+from aura_daemon.config.workers.services import FaultyConversion, Services, WantedConversion, WantedModel
 from aura_daemon.engines.images.dataset import MOST_TOLD
 from aura_daemon.engines.session import Session
 from aura_daemon.formats.sidecars.requests import DatasetRecord
@@ -44,10 +45,15 @@ def in_set(folder: Path, name: str, content: bytes | None, **fields: str) -> Set
     return SetPicture(file_name=name, image=f"set/{name}", place=str(place), **values)  # type: ignore[arg-type]
 
 
-def run(pictures: list[SetPicture], file: CaptionFile = OUTBOX, listener: Listener | None = None) -> Outcome:
+def run(
+    pictures: list[SetPicture],
+    file: CaptionFile = OUTBOX,
+    listener: Listener | None = None,
+    services: Services | None = None,
+) -> Outcome:
     listener = listener or Listener()
     request = DatasetRequest(images=("set/**",), base="set", file=file)
-    session = Session(EngineSettings(device=Device.CPU))
+    session = Session(EngineSettings(device=Device.CPU), services=services)
     session.run([Task(job_id="job", request=request, pictures=tuple(pictures))], listener)
     return listener.results["job"].outcome
 
@@ -80,6 +86,42 @@ def test_the_folder_is_what_hugging_faces_loader_reads(tmp_path: Path) -> None:
     ]
     assert outcome.payloads[2].content.count(b"data:image/webp") == 2
     assert outcome.warnings == ("1 of 3 pictures have no caption: the table says why",)
+
+
+def test_a_process_that_may_not_read_the_inbox_is_given_the_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    pictures = [
+        in_set(folder, "a.png", encoded(photo("red"), "PNG")),
+        in_set(folder, "gone.png", None),
+        in_set(folder, "failed.png", b"", state=PictureState.FAILED, reason="refused"),
+    ]
+    asked: list[int] = []
+
+    class Given:
+        def fetch(self, wanted: WantedModel) -> Failure | None:
+            raise AssertionError(wanted)
+
+        def picture(self, job_id: str, number: int) -> bytes | None:
+            asked.append(number)
+            assert job_id == "job"
+            return (folder / "a.png").read_bytes() if number == 0 else None
+
+        def convert(self, conversion: WantedConversion) -> None:
+            raise AssertionError(conversion)
+
+        def report_faulty(self, fault: FaultyConversion) -> None:
+            raise AssertionError(fault)
+
+        def note_used(self, place: str) -> None:
+            raise AssertionError(place)
+
+    by_path = run(pictures)
+    nowhere = [replace(picture, place="") for picture in pictures]
+    given = run(nowhere, services=Given())
+    assert isinstance(given, Produced)
+    assert isinstance(by_path, Produced)
+    assert given.payloads == by_path.payloads
+    assert asked == [0, 1]
 
 
 ALIKE: dict[str, Callable[[Image.Image], bytes]] = {

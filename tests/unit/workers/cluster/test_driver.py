@@ -68,3 +68,16 @@ def test_a_driver_that_ends_fails_what_runs_and_is_tried_again_later(
         driver.tell(0, driver.new_attempt(), Begin())
     clock.now_s = FIRST_WAIT_S
     driver.tell(0, driver.new_attempt(), Begin())
+
+
+def test_a_driver_that_says_what_no_driver_says_is_ended_and_fails_what_runs(
+    driver_of: Callable[[str], Driver],
+) -> None:
+    frame = "bytes(7) + bytes([5]) + b'wrong'"
+    driver = driver_of(f"import os, sys, time; os.write(int(sys.argv[1]), {frame}); time.sleep(600)")
+    driver.tell(0, driver.new_attempt(), Begin())
+    while not (heard := driver.take(0)):
+        select.select(driver.waitables(), [], [], 1.0)
+    ((_, ended),) = heard
+    assert isinstance(ended, ActorEnded)
+    assert driver.waitables() == []

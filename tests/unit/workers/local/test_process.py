@@ -19,18 +19,23 @@ import psutil
 import pytest
 from loguru import logger
 
-from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.engine import EngineSettings, GenerateSettings
 from aura_daemon.doctor import probe
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.system import logs
 from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
+from aura_daemon.workers.child_main import untold
 from aura_daemon.workers.engine_start import importing
+from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
 from aura_daemon.workers.local.worker_death import MOST_EARLY_KILLS
-from aura_daemon.workers.protocol import Finished, Placed, Progress, Up
+from aura_daemon.workers.log_lines import BURST
+from aura_daemon.workers.protocol import Finished, Loading, LogLine, Memory, Placed, Progress, Up
 from aura_daemon.workers.silence import GAP_S
+from tests.support import light_fetcher
+from tests.support.light_lies import LIES
 from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
 
 ROOT = Path(__file__).parents[4]
@@ -78,7 +83,11 @@ def light(clock: Clock) -> Iterator[Callable[..., ProcessWorker]]:
 
         def make(**options: Any) -> ProcessWorker:
             made = ProcessWorker(
-                EngineSettings(), deadline_s=30.0, command=LIGHT, environment=ENVIRONMENT, clock=clock, **options
+                options.pop("settings", EngineSettings()),
+                deadline_s=30.0,
+                command=LIGHT,
+                clock=clock,
+                **{"environment": ENVIRONMENT, **options},
             )
             stops.callback(made.stop, 0.0)
             return made
@@ -450,6 +459,117 @@ def test_the_log_of_the_child_goes_to_the_log_file_of_the_daemon(
         "INFO    and the daemon goes on",
     ]
     assert capfd.readouterr().err.count("is drawn") == 1, "the child has told stderr itself"
+
+
+@pytest.mark.parametrize("lie", [*sorted(LIES), "lie: fetch another"])
+def test_a_child_that_says_what_no_worker_says_is_killed_and_runs_nothing_here(
+    light: Callable[..., ProcessWorker], lie: str, tmp_path: Path
+) -> None:
+    bomb = tmp_path / "bomb"
+    worker = light(environment={**ENVIRONMENT, "AURA_TEST_BOMB": str(bomb)})
+    worker.submit(batch_of(lie, "fine"))
+    pid = worker.pid
+    assert pid is not None
+    for word in finished(worker, 2):
+        failure = failure_of(word)
+        assert failure.kind is FailureKind.CRASHED
+        assert "sent what it must not, and was killed" in failure.message
+    assert not psutil.pid_exists(pid)
+    assert not bomb.exists()
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+def fetching(light: Callable[..., ProcessWorker], model: str) -> ProcessWorker:
+    settings = EngineSettings(generate=GenerateSettings(model=model))
+    fetches = ModelFetches(settings, command=light_fetcher.COMMAND, environment=ENVIRONMENT)
+    return light(settings=settings, fetches=fetches)
+
+
+def test_a_model_that_the_child_lacks_is_fetched_by_another_process_and_the_job_goes_on(
+    light: Callable[..., ProcessWorker],
+) -> None:
+    worker = fetching(light, "here")
+    worker.submit(batch_of("fetch"))
+    messages = wait_for(worker, Finished)
+    assert Loading(model="here", done_bytes=1, total_bytes=2) in messages
+    assert isinstance(messages[-1], Finished)
+    assert isinstance(messages[-1].outcome, Produced)
+
+
+@pytest.mark.parametrize(("model", "words"), [("gone", "the hub has none"), ("dies", "exit code 3")])
+def test_a_model_that_is_not_to_be_had_fails_its_job_and_the_child_goes_on(
+    light: Callable[..., ProcessWorker], model: str, words: str
+) -> None:
+    worker = fetching(light, model)
+    worker.submit(batch_of("fetch", "fine"))
+    failed, fine = finished(worker, 2)
+    assert isinstance(failed.outcome, Failure)
+    assert failed.outcome.kind is FailureKind.MODEL_UNAVAILABLE
+    assert words in failed.outcome.message
+    assert isinstance(fine.outcome, Produced)
+
+
+def test_a_fetch_that_hangs_meets_the_deadline_of_its_job(light: Callable[..., ProcessWorker], clock: Clock) -> None:
+    worker = fetching(light, "hangs")
+    worker.submit(batch_of("fetch"))
+    while not any(message.model == "hangs" for message in wait_for(worker, Loading) if isinstance(message, Loading)):
+        pass
+    (word,) = [message for message in clock.go_on(worker, 31.0) if isinstance(message, Finished)]
+    assert failure_of(word).kind is FailureKind.DEADLINE
+    assert psutil.Process().children() == []
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_fetch_ends_with_the_child_that_waits_for_it(
+    light: Callable[..., ProcessWorker], clock: Clock, how: str
+) -> None:
+    worker = fetching(light, "hangs")
+    worker.submit(batch_of("fetch"))
+    while not any(message.model == "hangs" for message in wait_for(worker, Loading) if isinstance(message, Loading)):
+        pass
+    if how == "killed":
+        killed(worker, clock)
+    else:
+        worker.stop(0.0)
+    assert psutil.Process().children() == []
+
+
+def test_what_a_child_writes_into_the_log_is_bounded_and_passes_for_no_line_of_the_daemon(
+    light: Callable[..., ProcessWorker], tmp_path: Path, clock: Clock
+) -> None:
+    log_file = LogFile(path=tmp_path / "aura.log", size_bytes=None, age_s=None, keep=1)
+    logs.set_up("INFO", "text", log_file=log_file)
+    try:
+        worker = light(relays_log=True)
+        worker.submit(batch_of("talk"))
+        wait_for(worker, Progress)
+        wait_for(worker, Finished)
+        clock.now += 60.0
+        worker.submit(batch_of("log"))
+        wait_for(worker, Finished)
+    finally:
+        logger.remove()
+    lines = log_file.path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2 * BURST + 2
+    assert [line for line in lines if line.startswith("2026-01-01")] == []
+    assert [line for line in lines if "\x1b" in line] == []
+    assert "worker: 3,000 lines were left out" in lines[-2]
+
+
+def test_a_result_that_cannot_be_told_ends_its_job_alone() -> None:
+    told = Finished(
+        job_id="job-1",
+        outcome=Failure(kind=FailureKind.BAD_INPUT, message="bad"),
+        memory=Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3),
+        models=(),
+    )
+    failure = untold(told, ValueError("Out of range float values are not JSON compliant: nan")).outcome
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.UNEXPECTED
+    assert "nan" in failure.message
+    with pytest.raises(ValueError, match="nan"):
+        untold(LogLine(level="INFO", message=""), ValueError("nan"))
 
 
 @pytest.mark.parametrize("command", [CHILD, probe.CHILD], ids=["worker", "probe"])

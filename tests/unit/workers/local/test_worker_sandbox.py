@@ -107,7 +107,7 @@ def came_of(folder: Path, mode: SandboxMode) -> dict[str, str]:
             deadline_s=PATIENCE_S,
             environment=environment,
             command=ESCAPING,
-            sandbox=WorkerSandbox(settings, exceptions=()) if mode is not SandboxMode.OFF else None,
+            sandbox=WorkerSandbox(settings) if mode is not SandboxMode.OFF else None,
         )
         stack.callback(worker.stop, 0.0)
         said = said_by(worker, *ESCAPES)

@@ -1,0 +1,1 @@
+"""Models, converted for workers that may only read converted models."""

@@ -1,0 +1,27 @@
+"""What a process that fetches models keeps: the network and the hub's cache. In: settings. Out: a plan."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from aura_daemon.config.settings import Settings
+from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
+from aura_daemon.workers.local.reach import Surroundings, reach_of_fetches
+
+
+def fetch_plan(settings: Settings) -> SandboxPlan | None:
+    """The plan of each process that fetches, whose folders are made; None where nothing is shut in."""
+    if settings.sandbox is SandboxMode.OFF:
+        return None
+    reach = reach_of_fetches(Surroundings(settings=settings, environment=os.environ))
+    for folder in reach.writes:
+        with suppress(OSError):  # what is not there stays closed, and the fetch says so
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a text
+    return SandboxPlan(
+        mode=settings.sandbox,
+        reads=reach.reads,
+        writes=reach.writes,
+        closed=tuple(map(str, (settings.inbox, settings.outbox, settings.state_folder()))),
+        network=True,
+    )
