@@ -299,7 +299,7 @@ def open_a_file_by_its_handle(laid: Laid) -> object:
     return call("name_to_handle_at", -100, os.fsencode(laid.secret), handle, ctypes.byref(mount), 0)
 
 
-@escape()
+@escape(root=True)
 def open_a_library_for_writing(laid: Laid) -> object:
     return os.close(os.open(os.__file__, os.O_WRONLY))
 

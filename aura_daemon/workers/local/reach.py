@@ -27,8 +27,8 @@ LOADERS: Final = (
 )
 """What the kernel starts with every program that has libraries."""
 
-COMPILERS: Final = ("cc", "c++", "gcc", "g++", "clang", "clang++", "as", "ld", "ld.bfd", "ptxas", "ldconfig", "uname")
-"""Programs that torch's compiler starts."""
+COMPILERS: Final = ("cc", "c++", "gcc", "g++", "clang", "clang++", "as", "ld", "ld.bfd", "ptxas", "ldconfig", "openssl")
+"""Programs that torch's compiler starts; one of them hashes code."""
 
 PARTS_OF_COMPILERS: Final = ("/usr/lib/gcc", "/usr/libexec/gcc", "/usr/lib/llvm")
 
