@@ -19,6 +19,7 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.intake.claims import Claims, is_same_file
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source
+from aura_daemon.system.files import syncing
 from aura_daemon.watch import file_kinds, ignored_names
 
 _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}")
@@ -66,6 +67,7 @@ def _adopted(claims: Claims, folder: Path) -> Source | None:
         path, file = found.popitem()
         status = file.lstat()
         if stat.S_ISREG(status.st_mode):
+            syncing.sync_file(file)  # the crash may have come before
             # Admission finds out the kind of the file from its bytes.
             source = claims.record(folder.name, path, file_kinds.named_kind(path), status, 0.0)
             shown = file_names.escaped(path)

@@ -120,7 +120,7 @@ class Claims:
                 yield Claim(path=one.file.path, end=None if is_gone else one.end)
 
     def _taken(self, files: Sequence[ClaimableFile]) -> list[_Taken]:
-        """Takes files out of the inbox; their new places are durable then."""
+        """Takes files out of the inbox; their bytes and their new places are durable then."""
         taken: list[_Taken] = []
         try:
             with syncing.together():
@@ -248,6 +248,7 @@ class Claims:
         """Claims by rename; what turns out to be no file goes back where it was, once that is known."""
         durable_files.take(file, taken.target, below=self.inbox)
         try:
+            syncing.sync_file(taken.target)  # whoever delivered it may have left that to the kernel
             syncing.sync_folder(taken.target.parent)
             syncing.sync_folder(file.parent)
             return taken.target.lstat()

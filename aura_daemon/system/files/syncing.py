@@ -19,8 +19,8 @@ from typing import Final, TypeVar
 
 _MOST_AT_ONCE: Final = 16
 
-_waiting_folders: Final[ContextVar[dict[str, None] | None]] = ContextVar("waiting_folders", default=None)
-"""Within `together`: the folders that have got or lost a name."""
+_waiting: Final[ContextVar[dict[str, bool] | None]] = ContextVar("waiting", default=None)
+"""Within `together`: folders that have got or lost a name, and files; whether it is a file."""
 
 T = TypeVar("T")
 
@@ -41,13 +41,25 @@ def sync_folder(folder: Path | str) -> None:
 
     Does nothing where the file system or the system cannot, or where the folder is gone.
     """
-    if sys.platform == "win32":
-        return
-    if (waiting := _waiting_folders.get()) is not None:
-        waiting[os.fspath(folder)] = None  # path objects take longer to compare
+    if sys.platform != "win32":
+        _sync_path(os.fspath(folder), os.O_RDONLY | os.O_DIRECTORY, is_file=False)
+
+
+def sync_file(file: Path | str) -> None:
+    """Makes the content of a file durable that another program wrote, within `together` at its end.
+
+    Does nothing where the file system or the system cannot, or where the file cannot be read or is gone.
+    """
+    if sys.platform != "win32":
+        _sync_path(os.fspath(file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, is_file=True)
+
+
+def _sync_path(path: str, flags: int, *, is_file: bool) -> None:
+    if (waiting := _waiting.get()) is not None:
+        waiting[path] = is_file  # path objects take longer to compare
         return
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(path, flags)
     except OSError:
         return
     try:
@@ -61,18 +73,18 @@ def sync_folder(folder: Path | str) -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Within the context the names in folders are not durable yet; at its end each folder is synced once.
+    """Within the context nothing is durable yet; at its end each folder is synced once, and each file that is to be.
 
     For several files that each need the same of a folder, and none of which needs the name of another to be durable.
     Nothing is synced where the context ends by an exception.
     """
-    folders: dict[str, None] = {}
-    token = _waiting_folders.set(folders)
+    waiting: dict[str, bool] = {}
+    token = _waiting.set(waiting)
     try:
         yield
     finally:
-        _waiting_folders.reset(token)
-    for fault in at_once(sync_folder, folders):
+        _waiting.reset(token)
+    for fault in at_once(lambda path: sync_file(path) if waiting[path] else sync_folder(path), waiting):
         if fault is not None:
             raise fault
 

@@ -194,6 +194,25 @@ def test_a_claim_that_is_not_known_to_last_goes_back_where_it_was(door: Door, mo
 
 
 @pytest.mark.parametrize("keeps", [False, True])
+def test_what_is_claimed_is_durable_even_if_whoever_wrote_it_did_not_see_to_that(
+    house: House, monkeypatch: pytest.MonkeyPatch, keeps: bool
+) -> None:
+    door = Door(house, keeps=keeps)
+    house.drop("sub/cat.yaml")
+    synced, fsync = set(), os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    file = door.claims.file_of(claim(door, "sub/cat.yaml"))
+    folders = (file.parent, file.parent.parent, *(() if keeps else (house.inbox / "sub",)))
+    assert {place.stat().st_ino for place in (file, *folders)} <= synced
+    door.close()
+
+
+@pytest.mark.parametrize("keeps", [False, True])
 def test_a_file_dated_beyond_all_reason_is_a_file_like_any_other(house: House, keeps: bool) -> None:
     door = Door(house, keeps=keeps)
     place = house.drop("cat.yaml")

@@ -233,3 +233,13 @@ def test_a_forked_process_waits_for_the_disk_with_threads_of_its_own(tmp_path: P
         folder.mkdir()
     assert syncing.at_once(syncing.sync_folder, folders) == [None, None]
     assert in_a_process(lambda: syncing.at_once(syncing.sync_folder, folders) != [None, None]) == 0
+
+
+def test_what_cannot_be_opened_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("elsewhere")
+    for name in ("gone", "link"):
+        syncing.sync_file(tmp_path / name)
+        syncing.sync_folder(tmp_path / name)
+    with syncing.together():
+        syncing.sync_file(tmp_path / "gone")
+        syncing.sync_folder(tmp_path)
