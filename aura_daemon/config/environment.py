@@ -55,7 +55,8 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 def _value(text: str, field: FieldInfo) -> object:
     if text == NULL:
         return None
-    if get_origin(field.annotation) is tuple and text.startswith("["):
+    opening = {tuple: "[", dict: "{"}.get(get_origin(field.annotation))
+    if opening is not None and text.startswith(opening):
         try:
             return json.loads(text)
         except ValueError:
