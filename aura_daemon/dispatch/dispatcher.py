@@ -39,7 +39,7 @@ from aura_daemon.ladder.prediction import Measured
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.workers.pool import RunningJob, Slot, WorkerPool
-from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress, Ready
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready
 
 MAX_TRIES: Final = 16
 """Jobs that may fail before they start in one turn of the loop."""
@@ -130,6 +130,8 @@ class Dispatcher:
         """Receives the workers' reports, and passes outcomes on."""
         for slot in self.pool.slots:
             for message in slot.poll():
+                if isinstance(message, Loading):
+                    message = replace(message, job_ids=tuple(slot.running))
                 notify(self.listeners, message)
                 self.choice.record(slot, message)
                 match message:

@@ -75,6 +75,8 @@ class Loading:
     done_bytes: int = 0
     total_bytes: int = 0
     """0: unknown, or nothing to download."""
+    job_ids: tuple[str, ...] = ()
+    """The jobs that wait for it; the dispatcher knows them, the worker does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
