@@ -179,6 +179,8 @@ class JobChoice:
         start = next_start(job.tried, engine_kind(job.runs), slot.attempts_on)
         extent, steps = self._extents.get(_like(job)), self._steps.get(_like(job))
         seconds = None
+        if extent is not None and not extent.pixels:
+            steps = 1  # captions are written in one
         if start is not None and extent is not None and steps is not None:
             seconds = predicted_s(measured, slot.device_names, start=start.rung, extent=extent, steps=steps)
         return WorkerOffer(
