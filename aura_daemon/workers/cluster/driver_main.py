@@ -49,6 +49,7 @@ from aura_daemon.workers.cluster.messages import (
     ToSlot,
     Waiting,
 )
+from aura_daemon.workers.cluster.node_names import node_name
 from aura_daemon.workers.protocol import Batch, Cancel, Up
 
 ENVIRONMENT: Final = {
@@ -210,6 +211,7 @@ class _Slot:
                 self._say(attempt, Waiting(why=shortage(asked, nodes)))
         arrival: Arrival = self._ray.get(arriving)
         self._arrival = arrival
+        name = node_name(arrival.node, arrival.node_id, self._ray.nodes())
         if arrival.niceness > 0:
             logger.warning(NICE, arrival.node, arrival.niceness)
         self._say(attempt, Settled(node=arrival.node, pid=arrival.pid))
