@@ -147,6 +147,7 @@ class Dispatcher:
                         pass
             if slot.has_died:
                 notify(self.listeners, WorkerEnded(why=WorkerEnd.DIED))
+                self.faults.forget_nodes()
             if not slot.is_idle or not slot.worker.is_running:
                 continue
             if self.faults.is_left_out(slot, time.monotonic()):
@@ -197,6 +198,7 @@ class Dispatcher:
 
     def _unload(self, slot: Slot, why: WorkerEnd) -> None:
         slot.unload()
+        self.faults.forget_nodes()
         notify(self.listeners, WorkerEnded(why=why))
         self.health.change()
 
@@ -334,7 +336,7 @@ class Dispatcher:
             step_s=message.step_s,
         )
         model = model_of(running.job, self.settings)
-        outcome = self.faults.judged(slot, running.job.id, model, message.outcome)
+        outcome = self.faults.judged(slot, running.job, model, message)
         if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
             self.choice.note_refusal(slot, running.job, ended.attempt(outcome), time.monotonic())
         if isinstance(outcome, Produced):

@@ -113,6 +113,8 @@ class Finished:
     """How it ran; None where it did not come to that."""
     step_s: float = 0.0
     """Seconds a step took; 0 where nothing was drawn."""
+    lost_node: bool = False
+    """Whether the job ended with the machine that ran it, which nobody can tell from a job that takes it down."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

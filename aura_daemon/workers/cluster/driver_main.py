@@ -213,8 +213,8 @@ class _Slot:
         self._arrival = arrival
         name = node_name(arrival.node, arrival.node_id, self._ray.nodes())
         if arrival.niceness > 0:
-            logger.warning(NICE, arrival.node, arrival.niceness)
-        self._say(attempt, Settled(node=arrival.node, pid=arrival.pid))
+            logger.warning(NICE, name, arrival.niceness)
+        self._say(attempt, Settled(node=name, pid=arrival.pid))
         self._say(attempt, arrival.ready)
         return True
 
@@ -247,20 +247,25 @@ class _Slot:
     def _ended(self, attempt: int, error: Exception) -> None:
         """Says why an actor has ended, once its node was asked where Ray leaves that open."""
         arrival = self._arrival
-        if is_of_another_head(error):  # nothing that this process does reaches the new one
-            self._say_up(Refused(why=HEAD_LOST[0], mend=HEAD_LOST[1]))
-            os._exit(1)
+        self._leave_another_head(error)
         if arrival is None or not is_silent_about_node(error):
             self._fail(attempt, end_of_actor(error, has_started=arrival is not None))
             return
         self._end_actor()
         try:
             now = self._oom_kills(arrival.node_id)
-        except Exception:  # noqa: BLE001 - whatever it is, that node runs nothing any more
+        except Exception as refused:  # noqa: BLE001 - whatever it is, that node runs nothing any more
+            self._leave_another_head(refused)
             self._fail(attempt, end_of_actor(error, node_is_gone=True))
             return
         was_oom_killed = now is not None and arrival.oom_kills is not None and now > arrival.oom_kills
         self._say(attempt, ActorEnded(failure=end_of_actor(error), was_oom_killed=was_oom_killed))
+
+    def _leave_another_head(self, error: Exception) -> None:
+        """Ends this process where the head is another one: nothing that it does reaches that."""
+        if is_of_another_head(error):
+            self._say_up(Refused(why=HEAD_LOST[0], mend=HEAD_LOST[1]))
+            os._exit(1)
 
     def _oom_kills(self, node_id: str) -> int | None:
         """Has a node count, which shows that it still runs what it is asked to; raises what Ray raises."""
@@ -274,7 +279,8 @@ class _Slot:
 
     def _fail(self, attempt: int, failure: Failure) -> None:
         self._end_actor()
-        self._say(attempt, ActorEnded(failure=failure))
+        lost_node = failure.kind is FailureKind.INTERRUPTED  # all else is of the actor, or of what it ran
+        self._say(attempt, ActorEnded(failure=failure, lost_node=lost_node))
 
     def _end_actor(self) -> None:
         actor, self._actor, self._arrival = self._actor, None, None
