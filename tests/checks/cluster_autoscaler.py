@@ -82,10 +82,12 @@ class _Course:
     def _until(self, is_so: Callable[[], bool], nodes: int | None, what: str) -> None:
         deadline_s = time.monotonic() + PATIENCE_S
         while not is_so():
-            told = f"{self._program.log()[-2000:]}\n{self._cluster.monitor_log}"
-            assert time.monotonic() < deadline_s, f"not so: {nodes} nodes, {what}: {told}"
+            assert time.monotonic() < deadline_s, f"not so: {nodes} nodes, {what}: {self._told()}"
             time.sleep(0.2)
         self._note(nodes, what)
+
+    def _told(self) -> str:
+        return f"{self._program.log()[-2000:]}\n{self._cluster.monitor_log}"
 
     def _note(self, nodes: int | None, what: str) -> None:
         now, seconds = self._cluster.nodes, time.monotonic() - self._began_s

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,8 +116,9 @@ class AutoscaledCluster:
     @property
     def monitor_log(self) -> str:
         """What the autoscaler says."""
-        found = sorted(self._temp.glob("session_latest/logs/monitor.*"))
-        return "\n".join(file.read_text(encoding="utf-8", errors="replace")[-6000:] for file in found)
+        with suppress(OSError):
+            return (self._temp / "session_latest" / "logs" / "monitor.log").read_text(encoding="utf-8")[-6000:]
+        return ""
 
     def close(self) -> None:
         """Ends every process of the cluster."""
