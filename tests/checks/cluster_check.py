@@ -112,7 +112,7 @@ def encrypted(folder: Path) -> list[str]:
 
 
 def autoscaled(folder: Path) -> list[str]:
-    """Nodes from none to all and back, twice; what there is to complain of."""
+    """Nodes from none to all and back; what there is to complain of."""
     from tests.checks.cluster_autoscaler import moments
 
     folder.mkdir()

@@ -18,6 +18,7 @@ from tests.support import certificates
 from tests.support.cluster_trial import Fault, Row, Trial
 
 ADDRESS: Final = "127.0.0.1"
+NODES, JOBS = 2, 12
 WITHOUT: Final = {"RAY_USE_TLS": "0"}
 CONTROL: Final = b"a prompt in clear"
 """Is sent so, which shows that one would be overheard."""
@@ -37,12 +38,21 @@ def faults(folder: Path) -> list[Fault]:
     ours = {name: value for name, value in os.environ.items() if name.startswith("RAY_TLS_")}
     others = {name: value.replace(f"/{GOOD}/", f"/{OTHER}/") for name, value in ours.items()}
     return [
-        Fault(name="TLS between the nodes", act=_only_encrypted, says="the Ray cluster is found", waits=False),
+        Fault(
+            name="TLS between the nodes",
+            act=_only_encrypted,
+            says="the Ray cluster is found",
+            waits=False,
+            workers=NODES,
+            jobs=JOBS,
+        ),
         Fault(
             name="TLS: a daemon without certificates, then with them",
             act=_let_in_later,
             says=refused,
             waits=False,
+            workers=NODES,
+            jobs=JOBS,
             variables=WITHOUT,
         ),
         Fault(
@@ -50,6 +60,8 @@ def faults(folder: Path) -> list[Fault]:
             act=_let_in_later,
             says=refused,
             waits=False,
+            workers=NODES,
+            jobs=JOBS,
             variables=others,
         ),
     ]
