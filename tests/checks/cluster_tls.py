@@ -145,7 +145,7 @@ def main(folder: Path) -> int:
 
     rows: list[Row] = []
     complaints: list[str] = []
-    with nodes(folder, 3) as cluster:
+    with nodes(folder, NODES) as cluster:
         for fault in faults(folder):
             try_fault(fault, cluster, folder, rows, complaints)
     show_faults(rows)
