@@ -17,6 +17,9 @@ from aura_daemon.config.settings import PREFIX, Settings
 
 NULL: Final = "null"
 
+_OPENINGS: Final[Mapping[Any, str]] = {tuple: "[", dict: "{"}
+"""Type of a value that JSON may hold -> how its text begins then."""
+
 
 def variables(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[str]:
     """The names of all variables that are keys."""
@@ -55,7 +58,8 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 def _value(text: str, field: FieldInfo) -> object:
     if text == NULL:
         return None
-    if get_origin(field.annotation) is tuple and text.startswith("["):
+    opening = _OPENINGS.get(get_origin(field.annotation))
+    if opening is not None and text.startswith(opening):
         try:
             return json.loads(text)
         except ValueError:

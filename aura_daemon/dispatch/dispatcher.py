@@ -39,7 +39,7 @@ from aura_daemon.ladder.prediction import Measured
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.workers.pool import RunningJob, Slot, WorkerPool
-from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress, Ready
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready
 
 MAX_TRIES: Final = 16
 """Jobs that may fail before they start in one turn of the loop."""
@@ -130,6 +130,8 @@ class Dispatcher:
         """Receives the workers' reports, and passes outcomes on."""
         for slot in self.pool.slots:
             for message in slot.poll():
+                if isinstance(message, Loading):
+                    message = replace(message, job_ids=tuple(slot.running))
                 notify(self.listeners, message)
                 self.choice.record(slot, message)
                 match message:
@@ -145,6 +147,7 @@ class Dispatcher:
                         pass
             if slot.has_died:
                 notify(self.listeners, WorkerEnded(why=WorkerEnd.DIED))
+                self.faults.forget_nodes()
             if not slot.is_idle or not slot.worker.is_running:
                 continue
             if self.faults.is_left_out(slot, time.monotonic()):
@@ -195,6 +198,7 @@ class Dispatcher:
 
     def _unload(self, slot: Slot, why: WorkerEnd) -> None:
         slot.unload()
+        self.faults.forget_nodes()
         notify(self.listeners, WorkerEnded(why=why))
         self.health.change()
 
@@ -332,7 +336,7 @@ class Dispatcher:
             step_s=message.step_s,
         )
         model = model_of(running.job, self.settings)
-        outcome = self.faults.judged(slot, running.job.id, model, message.outcome)
+        outcome = self.faults.judged(slot, running.job, model, message)
         if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
             self.choice.note_refusal(slot, running.job, ended.attempt(outcome), time.monotonic())
         if isinstance(outcome, Produced):

@@ -138,7 +138,8 @@ class JobChoice:
             like = _like(job)
             if job.tried or like not in alike:
                 made = [
-                    self._fitting(self._offer(one, job, measured, rest_s=rest_s), job, now) for one, rest_s in rests
+                    self._fitting(one, self._offer(one, job, measured, rest_s=rest_s), job, now)
+                    for one, rest_s in rests
                 ]
                 if job.tried:
                     return made
@@ -170,14 +171,16 @@ class JobChoice:
     def _is_loaded(self, slot: Slot, job: Job) -> bool:
         return model_of(job, self.settings) in ("", *slot.models)
 
-    def _fitting(self, offer: WorkerOffer, job: Job, now: float) -> WorkerOffer:
-        """The offer; of a model of device on which jobs like this one lately had no rung left, none."""
+    def _fitting(self, slot: Slot, offer: WorkerOffer, job: Job, now: float) -> WorkerOffer:
+        """The offer; where jobs like this one lately had no rung left, or the node lacks their model, none."""
         is_unfit = self._unfit_until_s.get((_like(job), offer.device_name), now) > now
-        return replace(offer, fits=False) if is_unfit else offer
+        return replace(offer, fits=False) if is_unfit or self.faults.lacks(slot, job.needs, now) else offer
 
     def _offer(self, slot: Slot, job: Job, measured: Sequence[Measured], *, rest_s: float | None) -> WorkerOffer:
         start = next_start(job.tried, engine_kind(job.runs), slot.attempts_on)
         extent, steps = self._extents.get(_like(job)), self._steps.get(_like(job))
+        if extent is not None and not extent.pixels:
+            steps = 1  # captions are written in one
         seconds = None
         if start is not None and extent is not None and steps is not None:
             seconds = predicted_s(measured, slot.device_names, start=start.rung, extent=extent, steps=steps)

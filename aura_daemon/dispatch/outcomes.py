@@ -263,6 +263,8 @@ class OutcomeHandler:
         if ended.tried is None:
             return produced
         model, step_s = model_of(ended.job, self.settings), ended.step_s
+        if not ended.tried.extent.pixels:  # captions, whose batch is one step: each tells its share of the time
+            step_s = (produced.timing.encoded_s + produced.timing.decoded_s) * ended.tried.batch
         tried = replace(ended.tried, peak_bytes=produced.peak_bytes)
         try:
             slow = slow_steps(self.journal.measured(model), tried, step_s=step_s, may_spill=self.gpu_may_spill)

@@ -117,15 +117,16 @@ def better(here: WorkerOffer, others: Sequence[WorkerOffer], *, left_s: float = 
 def predicted_s(
     measured: Iterable[Measured], device_names: Collection[str], *, start: Rung | None, extent: Extent, steps: int
 ) -> float | None:
-    """Seconds that one picture takes on a model of device, from the rung on which it starts; None: nothing is known.
+    """Seconds that one picture or caption takes on a model of device, from its first rung; None: nothing is known.
 
     Rungs on which memory ran out for pictures that are no larger are left out. What was measured of the very size
     counts before what is scaled. `device_names`: of the devices that its rungs compute on. `measured`: of one model.
     """
-    here = [one for one in measured if one.device in device_names and extent.load]
+    is_drawn = extent.pixels > 0
+    here = [one for one in measured if one.device in device_names and (one.extent.pixels > 0) is is_drawn]
     refused = {one.rung for one in here if one.refused_bytes and one.extent.is_within(extent)}
     rungs = [rung for rung in at_or_below(start, tuple(RUNGS)) if rung not in refused]
-    timed = [one for one in here if one.rung in rungs and one.step_s and one.extent.load]
+    timed = [one for one in here if one.rung in rungs and one.step_s]
     alike = [one for one in timed if one.extent.is_of_size(extent)]
     if not alike and rungs:
         first = min((rungs.index(one.rung) for one in timed), default=0)
@@ -134,7 +135,7 @@ def predicted_s(
     if not alike:
         return None
     best = min(alike, key=lambda one: (rungs.index(one.rung), one.step_s / one.batch))
-    return best.step_s / best.extent.load * extent.load / extent.batch * steps
+    return best.step_s / best.extent.work * extent.work / extent.batch * steps
 
 
 def _better_of_unknown(here: WorkerOffer, able: Sequence[tuple[int, WorkerOffer]]) -> int | None:
@@ -161,6 +162,6 @@ def _taken_s(offer: WorkerOffer) -> float:
 
 
 def _scale(one: Measured, extent: Extent) -> float:
-    """How many times as large, or as small, pictures are as measured ones, each alone."""
-    measured, wanted = one.extent.load / one.batch, extent.load / extent.batch
+    """How many times as large, or as small, pictures are as measured ones, each alone; of captions, as many."""
+    measured, wanted = one.extent.work / one.batch, extent.work / extent.batch
     return max(measured / wanted, wanted / measured)

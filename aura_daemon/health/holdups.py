@@ -35,6 +35,9 @@ WORKERS: Final = "workers"
 LEFT_OUT: Final = "worker {}"
 """A worker by its name whose device, or whose machine, is broken: meanwhile the others run all jobs."""
 
+LACKING: Final = "{} on {}"
+"""What jobs need and the node that lacks it: meanwhile they go to other nodes. Begins with the kind of the jobs."""
+
 HTTP: Final = "http"
 """The server of `/health` and `/metrics` cannot listen where it is told to: meanwhile nobody is answered."""
 

@@ -121,6 +121,11 @@ class Extent:
         """Pixels of all rows."""
         return self.pixels * self.batch * (2 if self.guided else 1)
 
+    @property
+    def work(self) -> int:
+        """What the time of a step grows with: pixels of all rows, or captions."""
+        return self.load or self.captions
+
     def is_within(self, other: Extent) -> bool:
         """Whether this takes no more memory than the other on any rung, neither to draw nor to decode."""
         if not self.pixels and not other.pixels:
@@ -148,7 +153,7 @@ class Measured:
     peak_bytes: int = 0
     """Highest memory, as `measurements` keeps it; 0: no run has succeeded."""
     step_s: float = 0.0
-    """Seconds per step of a batch that leaves nothing out, in the last run."""
+    """Seconds per step of a batch that leaves nothing out, in the last run; a batch of captions is one step."""
     refused_bytes: int = 0
     """Memory that was not enough; 0: there was always enough."""
     refusals: int = 0

@@ -82,6 +82,8 @@ class Loading:
     done_bytes: int = 0
     total_bytes: int = 0
     """0: unknown, or nothing to download."""
+    job_ids: tuple[str, ...] = ()
+    """The jobs that wait for it; the dispatcher knows them, the worker does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +120,8 @@ class Finished:
     """How it ran; None where it did not come to that."""
     step_s: float = 0.0
     """Seconds a step took; 0 where nothing was drawn."""
+    lost_node: bool = False
+    """Whether the job ended with the machine that ran it, which nobody can tell from a job that takes it down."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

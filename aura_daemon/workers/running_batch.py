@@ -75,8 +75,8 @@ class RunningBatch:
             case _:
                 pass
 
-    def fail(self, failure: Failure) -> list[Up]:
-        """The last words of all jobs that have none, as their worker has ended.
+    def fail(self, failure: Failure, *, lost_node: bool = False) -> list[Up]:
+        """The last words of all jobs that have none, as their worker has ended; `lost_node`: together with its machine.
 
         One that was handed over and not begun is not at fault, unless no other can be.
         """
@@ -86,6 +86,15 @@ class RunningBatch:
             tried = self._placed.get(job_id, None if begun else next(reversed(self._placed.values()), None))
             own = failure if job_id in begun or not begun else NOT_BEGUN
             outcome = CANCELLED if job_id in self._cancelled else own
-            reports.append(Finished(job_id=job_id, outcome=outcome, memory=NO_MEMORY, models=(), tried=tried))
+            reports.append(
+                Finished(
+                    job_id=job_id,
+                    outcome=outcome,
+                    memory=NO_MEMORY,
+                    models=(),
+                    tried=tried,
+                    lost_node=lost_node and outcome is failure,
+                )
+            )
         self._unfinished = {}
         return reports

@@ -1,8 +1,9 @@
 """`python -m tests.checks.cluster_check`: the daemon on Ray clusters of several nodes, under faults and at speed.
 
-The nodes are processes of this machine, in a network of their own; takes root, Ray, and redis-server for one row. The
-daemon is the real one, and its actors run scripts instead of models. Out: tables, as in BENCHMARKS.md; exit code 1
-where a job was lost, doubled, or blamed for what a machine did, or where the daemon did not say what had happened.
+The nodes are processes of this machine, in a network of their own; takes root, Ray, openssl, memory control groups, and
+redis-server for one row. The daemon is the real one, and its actors run scripts instead of models. Out: tables, as in
+BENCHMARKS.md; exit code 1 where a job was lost, doubled, or blamed for what a machine did, or where the daemon did not
+say what had happened, or where nodes did not come and go with the jobs.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.support import ray_clusters
 
 if TYPE_CHECKING:
+    from tests.checks.cluster_autoscaler import Moment
     from tests.checks.cluster_scale import Flow
     from tests.support.cluster_trial import Fault, Row
     from tests.support.ray_nodes import Nodes
+
+
+PARTS: Final = ("faults", "tls", "autoscaler", "scale")
 
 
 def main() -> int:
@@ -33,8 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.checks.cluster_check")
     parser.add_argument("--only", default="", help="faults whose name matches this pattern")
     parser.add_argument("--short", action="store_true", help="three faults after another under one daemon: a minute")
-    parser.add_argument("--faults", action="store_true", help="no figures of speed")
-    parser.add_argument("--scale", action="store_true", help="no faults")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--faults", action="store_true", help="only faults")
+    parts.add_argument("--tls", action="store_true", help="only nodes that speak TLS")
+    parts.add_argument("--autoscaler", action="store_true", help="only nodes that come and go with the jobs")
+    parts.add_argument("--scale", action="store_true", help="only figures of speed")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16])
     parser.add_argument("--queued", type=int, default=10_000, help="jobs of the long queue; 0: none")
     asked = parser.parse_args()
@@ -50,10 +58,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="aura-cluster-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         os.environ[WITNESS] = str(folder / "witness")
-        if not asked.scale:
-            rows, complaints = in_short(folder) if asked.short else faults(folder, asked.only)
+        chosen = [part for part in PARTS if getattr(asked, part)] or PARTS
+        if asked.short:
+            rows, complaints = in_short(folder)
             show_faults(rows)
-        if not asked.faults and not asked.short:
+            chosen = ()
+        if "faults" in chosen:
+            rows, complaints = faults(folder, asked.only)
+            show_faults(rows)
+        if "tls" in chosen:
+            complaints += encrypted(folder / "tls")
+        if "autoscaler" in chosen:
+            complaints += autoscaled(folder / "autoscaler")
+        if "scale" in chosen:
             show_flows(scale(folder, asked.workers, asked.queued))
     print("\n".join(complaints), file=sys.stderr)
     return int(bool(complaints))
@@ -71,7 +88,7 @@ def faults(folder: Path, only: str) -> tuple[list[Row], list[str]]:
         with nodes(folder, 3) as cluster:
             for fault in usual:
                 cluster.fill(3)
-                _try(fault, cluster, folder, rows, complaints)
+                try_fault(fault, cluster, folder, rows, complaints)
     for fault, redis in ((WITH_REDIS, True), (WITHOUT_REDIS, False)):
         if not re.search(only, fault.name):
             continue
@@ -79,8 +96,32 @@ def faults(folder: Path, only: str) -> tuple[list[Row], list[str]]:
             print(f"{fault.name}: not tried: redis-server is not installed", file=sys.stderr)
             continue
         with nodes(folder, fault.workers, redis=redis) as cluster:
-            _try(fault, cluster, folder, rows, complaints)
+            try_fault(fault, cluster, folder, rows, complaints)
     return rows, complaints
+
+
+def encrypted(folder: Path) -> list[str]:
+    """The same with certificates, in a process whose Ray has known them from its start; what it complains of."""
+    from tests.checks import cluster_tls
+
+    folder.mkdir()
+    environment = {**os.environ, **cluster_tls.variables(folder)}
+    command = [sys.executable, "-m", "tests.checks.cluster_tls", str(folder)]
+    ran = subprocess.run(command, env=environment, check=False)
+    return [] if ran.returncode == 0 else ["TLS: see above"]
+
+
+def autoscaled(folder: Path) -> list[str]:
+    """Nodes from none to all and back; what there is to complain of."""
+    from tests.checks.cluster_autoscaler import moments
+
+    folder.mkdir()
+    try:
+        show_moments(moments(folder))
+    except Exception as error:  # noqa: BLE001 - the figures of speed are wanted all the same
+        traceback.print_exc()
+        return [f"the autoscaler: {str(error)[:300]}"]
+    return []
 
 
 def in_short(folder: Path) -> tuple[list[Row], list[str]]:
@@ -91,11 +132,12 @@ def in_short(folder: Path) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
     complaints: list[str] = []
     with nodes(folder, IN_SHORT.workers) as cluster:
-        _try(IN_SHORT, cluster, folder, rows, complaints)
+        try_fault(IN_SHORT, cluster, folder, rows, complaints)
     return rows, complaints
 
 
-def _try(fault: Fault, cluster: Nodes, folder: Path, rows: list[Row], complaints: list[str]) -> None:
+def try_fault(fault: Fault, cluster: Nodes, folder: Path, rows: list[Row], complaints: list[str]) -> None:
+    """Adds what came of it to the rows, and what there is to complain of."""
     from tests.support.cluster_trial import Trial
 
     began_s = time.monotonic()
@@ -145,6 +187,13 @@ def show_faults(rows: Sequence[Row]) -> None:
         counts = (row.jobs, row.done, row.failed, row.lost, row.doubled, row.drawn, row.counted)
         cells = [row.name, *map(str, counts), said, row.words[:160] or "-", f"{row.seconds:.0f} s"]
         print(f"| {' | '.join(cells)} |")
+
+
+def show_moments(found: Sequence[Moment]) -> None:
+    """The table of how many nodes there were when."""
+    print("\n| what | after | nodes |\n|---|---:|---:|")
+    for moment in found:
+        print(f"| {moment.what} | {moment.after_s:.0f} s | {moment.nodes} |")
 
 
 def show_flows(found: dict[str, Flow]) -> None:

@@ -13,7 +13,8 @@ import psutil
 
 from tests.support.cluster_trial import Fault, Trial
 from tests.support.light_daemon import LIGHT_DRIVER
-from tests.support.ray_nodes import family, freeze, raylet, wake
+from tests.support.memorygroup import MemoryGroup
+from tests.support.ray_nodes import family, freeze, is_alive, raylet, wake
 
 LONG: Final = "steps 60 0.2"
 """A job that is still at it when its node is given up."""
@@ -23,6 +24,9 @@ NEARLY: Final = "steps 10 0.2"
 
 BEYOND: Final = "steps 45 0.2"
 """A job that ends after its node was given up, and before its raylet is woken."""
+
+HELD_BYTES: Final = 64 << 20
+"""What a worker may take more, until the kernel takes it."""
 
 HELD_S: Final = 4.0
 """Seconds that a frozen node stays so after it was given up."""
@@ -104,10 +108,37 @@ def _hangs(trial: Trial) -> None:
 
 
 def _cancelled(trial: Trial) -> None:
+    trial.happens()  # the job may have ended before the command has
     told = trial.program.call("cancel", "000.yaml")
     assert told.returncode == 0, told.stderr
-    trial.happens()
     trial.until(trial.said, "it is told", 60.0)
+
+
+def _toppled(trial: Trial) -> None:
+    """The cluster gets a node for each that the job takes down."""
+
+    def goes_on() -> bool:
+        for node in [one for one in trial.nodes.nodes if not is_alive(one)]:
+            trial.nodes.forget(node)
+            trial.nodes.add()
+        return trial.said() is not None
+
+    trial.until(goes_on, "the job is given up", 120.0)
+
+
+def _eats(trial: Trial) -> None:
+    """The kernel takes the worker, as the memory of its group is used up."""
+    file = Path(trial.fault.first.split()[1])
+    trial.until(lambda: file.exists() and file.read_text(), "it is asked to eat")
+    group = MemoryGroup("actor", HELD_BYTES)
+    try:
+        (group.folder / "cgroup.procs").write_text(file.read_text())
+        trial.happens()
+        file.unlink()
+        trial.until(trial.said, "it is told", 60.0)
+        assert group.kills == 1, "the kernel killed nothing"
+    finally:
+        group.close()
 
 
 def _token_mended(trial: Trial) -> None:
@@ -168,6 +199,34 @@ def everyday(folder: Path) -> list[Fault]:
             waits=False,
             variables={"AURA_DEADLINE": "8"},
         ),
+        Fault(
+            name="the kernel takes a worker: no memory",
+            act=_eats,
+            says="out-of-memory killer took the worker",
+            first=f"hungry {folder / 'hungry'}",
+            jobs=6,
+            workers=1,
+            counts=1,
+            waits=False,
+        ),
+        Fault(
+            name="a node lacks the model",
+            act=_nothing,
+            says="is not tried for",
+            script=f"lacking {folder / 'lacking'}",
+            waits=False,
+        ),
+        Fault(
+            name="a job takes node after node down, `attempts: 2`",
+            act=_toppled,
+            says="failed: the worker's node is gone: .* so was the node of its attempt before",
+            first="topple",
+            jobs=6,
+            workers=1,
+            fails=1,
+            waits=False,
+            variables={"AURA_ATTEMPTS": "2"},
+        ),
         Fault(name="a job is cancelled", act=_cancelled, says="cancelled", first=LONG, fails=1),
         Fault(
             name="no memory on the first rung",
@@ -217,7 +276,7 @@ WITH_REDIS: Final = Fault(
 WITHOUT_REDIS: Final = Fault(
     name="the head's GCS is killed and back, without Redis",
     act=_head_lost,
-    says="head of the Ray cluster was started anew|the driver of the Ray cluster",
+    says="head of the Ray cluster was started anew",
     workers=2,
     jobs=40,
     script="steps 15 0.1",

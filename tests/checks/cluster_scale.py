@@ -20,7 +20,10 @@ from tests.support.script_runner import WITNESS
 
 PER_FILE: Final = 100
 PATIENCE_S: Final = 1500.0
+PATIENCE_A_JOB_S: Final = 0.05
 LOOK_S: Final = 0.2
+LOOK_A_JOB_S: Final = 50e-6
+"""To look takes longer the more results there are; the cores are the daemon's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +55,8 @@ class Load:
     def __init__(self, root: Path, nodes: Nodes, *, workers: int, jobs: int, job_s: float) -> None:
         self.house = House(root)
         self._tag = root.name
-        self._workers, self._jobs, self._job_s = workers, jobs, job_s
+        self.jobs = jobs
+        self._workers, self._job_s = workers, job_s
         variables = {
             "AURA_WORKERS__KIND": "ray",
             "AURA_WORKERS__ADDRESS": nodes.address,
@@ -70,8 +74,8 @@ class Load:
 
     def start(self) -> None:
         """The jobs lie there when the daemon starts."""
-        for first in range(0, self._jobs, PER_FILE):
-            last = min(first + PER_FILE, self._jobs)
+        for first in range(0, self.jobs, PER_FILE):
+            last = min(first + PER_FILE, self.jobs)
             documents = [f"prompt: steps 1 {self._job_s:g} {self._tag}-{number}\n" for number in range(first, last)]
             self.house.drop(f"{first:06}.yaml", "---\n".join(documents).encode())
         self.program.start("run")
@@ -86,11 +90,11 @@ class Load:
             self._begun_s = time.monotonic()
         self._samples.append((time.monotonic(), self._done()))
         self._cpu_s.append(self._cpu())
-        return self._samples[-1][1] >= self._jobs
+        return self._samples[-1][1] >= self.jobs
 
     def flow(self) -> Flow:
         """The figures."""
-        (first_s, first), (last_s, last) = self._samples[0], self._when(self._jobs - 2 * self._workers)
+        (first_s, first), (last_s, last) = self._samples[0], self._when(self.jobs - 2 * self._workers)
         index = self._samples.index((last_s, last))
         count = max(1, last - first)
         tenth = count // 10
@@ -99,7 +103,7 @@ class Load:
         daemon, driver = (after - before for before, after in zip(self._cpu_s[0], self._cpu_s[index], strict=True))
         return Flow(
             workers=self._workers,
-            jobs=self._jobs,
+            jobs=self.jobs,
             done=self._samples[-1][1],
             job_s=self._job_s,
             per_s=count / max(last_s - first_s, 0.001),
@@ -139,12 +143,13 @@ def flows(loads: Sequence[Load]) -> list[Flow]:
     try:
         for load in loads:
             load.start()
-        deadline_s = time.monotonic() + PATIENCE_S
+        jobs = sum(load.jobs for load in loads)
+        deadline_s = time.monotonic() + PATIENCE_S + jobs * PATIENCE_A_JOB_S
         left = list(loads)
         while left:
             assert time.monotonic() < deadline_s, left[0].program.log()[-3000:]
             left = [load for load in left if not load.look()]
-            time.sleep(LOOK_S)
+            time.sleep(max(LOOK_S, jobs * LOOK_A_JOB_S))
         return [load.flow() for load in loads]
     finally:
         for load in loads:

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +85,7 @@ class Trial:
         """When it happened."""
         self._lines: list[tuple[float, str]] = []
         self._over = threading.Event()
-        self._tag = root.name
+        self.tag = root.name
 
     def variables(self) -> dict[str, str]:
         """The configuration of the daemon."""
@@ -106,7 +106,7 @@ class Trial:
         began_s = time.monotonic()
         for number in range(self.fault.jobs):
             script = self.fault.first if self.fault.first and number < self.fault.workers else self.fault.script
-            content = f"prompt: {script} {self._tag}-{number:03}\n".encode()
+            content = f"prompt: {script} {self.tag}-{number:03}\n".encode()
             self.ledger.note(f"{number:03}.yaml", content)
             self.house.drop(f"{number:03}.yaml", content)
         watching = threading.Thread(target=self._watch, daemon=True)
@@ -134,6 +134,13 @@ class Trial:
         self.program.close()
         return False
 
+    def restart(self, *, without: Collection[str]) -> None:
+        """Ends the daemon and starts it again, without some of its variables."""
+        self.end()
+        left = {name: value for name, value in self.variables().items() if name not in without}
+        self.program = Program(self.house, **left)
+        self.program.start("run")
+
     def happens(self) -> None:
         """Now."""
         self.since_s = time.monotonic()
@@ -149,7 +156,7 @@ class Trial:
         """The scripts that were begun, or ended, by whom."""
         with suppress(OSError):
             lines = Path(os.environ[WITNESS]).read_text(encoding="utf-8").splitlines()
-            return [line for line in lines if line.startswith(what) and f" {self._tag}-" in line]
+            return [line for line in lines if line.startswith(what) and f" {self.tag}-" in line]
         return []
 
     def all_are_busy(self) -> bool:

@@ -125,6 +125,11 @@ def raylet(node: Any) -> int:
     return int(node.all_processes["raylet"][0].process.pid)
 
 
+def is_alive(node: Any) -> bool:
+    """Whether the process runs that starts a node's workers."""
+    return node.all_processes["raylet"][0].process.poll() is None
+
+
 def family(pid: int) -> list[psutil.Process]:
     """A process, and what it has started."""
     with suppress(psutil.NoSuchProcess):

@@ -2,7 +2,9 @@
 
 Those of `tests.support.worker_contract`, and `placed …`, `log`, `exit`, `raise`, `kill`, `segfault`. Those
 of a cluster may be followed by a word, so that no two jobs are alike: `steps N SECONDS` makes so many steps of so many
-seconds, `full` has no memory on the first rung of a GPU, `stuck FILE` hangs where there is no such file, and makes it.
+seconds, `full` has no memory on the first rung of a GPU, `stuck FILE` hangs where there is no such file, and makes it;
+`topple` takes the node down; `lacking FILE` finds no model on the node that makes the file; `hungry FILE` writes its
+process id there, and takes `EATEN_BYTES` on the first rung once the file is gone.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -30,6 +33,10 @@ from tests.support.worker_contract import outcome_of
 
 WITNESS: Final = "AURA_TEST_WITNESS"
 """A variable that names a file: whoever draws `steps` writes a line there before the first step and after the last."""
+
+EATEN_BYTES: Final = 512 << 20
+
+LACKS: Final = Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="the model is not there", mend="fetch it")
 
 FULL: Final = Failure(kind=FailureKind.OUT_OF_MEMORY, message="not enough memory: 9.0 GiB needed, 8.0 GiB to be had")
 
@@ -64,6 +71,17 @@ class ScriptRunner:
                     if not Path(file).exists():
                         Path(file).touch()
                         time.sleep(600)
+                    reporter.finish(task.job_id, make(task), tried=TRIED)
+                case ["topple", *_]:
+                    reporter.placed([task.job_id], TRIED)
+                    os.kill(os.getppid(), signal.SIGKILL)
+                    time.sleep(600)
+                case ["lacking", file, *_]:
+                    reporter.finish(task.job_id, LACKS if _is_first_node(Path(file)) else make(task), tried=TRIED)
+                case ["hungry", file, *_]:
+                    reporter.placed([task.job_id], TRIED)
+                    if batch.start.rung is None:
+                        _eat(Path(file))
                     reporter.finish(task.job_id, make(task), tried=TRIED)
                 case _:
                     reporter.finish(task.job_id, self._outcome(task, reporter))
@@ -116,6 +134,20 @@ def _drawn(task: Task, script: str, reporter: BatchReporter, steps: int, step_s:
         reporter.stepped(task.job_id, step, steps)
     _witness("ended", script)
     return make(task)
+
+
+def _is_first_node(file: Path) -> bool:
+    """Whether this process stands on the node that made the file."""
+    with suppress(FileExistsError), file.open("x", encoding="utf-8") as book:
+        book.write(str(os.getppid()))
+    return file.read_text(encoding="utf-8") in (str(os.getppid()), "")
+
+
+def _eat(file: Path) -> None:
+    file.write_text(str(os.getpid()), encoding="utf-8")
+    while file.exists():
+        time.sleep(0.05)
+    assert b"x" * EATEN_BYTES
 
 
 def _witness(what: str, script: str) -> None:

@@ -127,15 +127,15 @@ class ScriptedWorker:
         self._say(replace(SCRIPT_READY, device=found[0], device_name=found[1]))
         return True
 
-    def finish(self, job_id: str, outcome: Outcome) -> None:
+    def finish(self, job_id: str, outcome: Outcome, *, lost_node: bool = False) -> None:
         """Ends a job that the script left open."""
         del self._open[job_id]
-        self._finish(job_id, outcome)
+        self._finish(job_id, outcome, lost_node=lost_node)
 
-    def crash(self, outcome: Outcome) -> None:
+    def crash(self, outcome: Outcome, *, lost_node: bool = False) -> None:
         """Ends every open job in the same way and the worker with them."""
         for job_id in list(self._open):
-            self.finish(job_id, outcome)
+            self.finish(job_id, outcome, lost_node=lost_node)
         self._loaded = False
 
     def cancel(self, job_id: str) -> None:
@@ -167,14 +167,22 @@ class ScriptedWorker:
         os.close(self._readable)
         os.close(self._writable)
 
-    def _finish(self, job_id: str, outcome: Outcome) -> None:
+    def _finish(self, job_id: str, outcome: Outcome, *, lost_node: bool = False) -> None:
         models = (self._model,) if self._loaded else ()
         (batch,) = [batch for batch in self.batches if any(task.job_id == job_id for task in batch.tasks)][-1:]
         tried = replace(self._tried_of(batch), peak_bytes=1000)
         self._resident_bytes += self.grows_bytes
         memory = replace(SCRIPT_MEMORY, resident_bytes=self._resident_bytes)
         self._say(
-            Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=self.step_s)
+            Finished(
+                job_id=job_id,
+                outcome=outcome,
+                memory=memory,
+                models=models,
+                tried=tried,
+                step_s=self.step_s,
+                lost_node=lost_node,
+            )
         )
 
     def _tried_of(self, batch: Batch) -> RunConditions:

@@ -87,6 +87,7 @@ ELSEWHERE: Final = {
     "metadata.jsonl": "the list of a set of pictures, as Hugging Face reads it",
     "RAY_AUTH_MODE": "a variable of Ray",
     "RAY_REDIS_ADDRESS": "a variable of Ray",
+    "RAY_USE_TLS": "a variable of Ray",
     "ray status": "a command of Ray",
     "ray start --address=… --num-cpus=0 --num-gpus=0": "a command of Ray",
     # our own

@@ -49,6 +49,7 @@ from aura_daemon.workers.cluster.messages import (
     ToSlot,
     Waiting,
 )
+from aura_daemon.workers.cluster.node_names import node_name
 from aura_daemon.workers.protocol import Batch, Cancel, Up
 
 ENVIRONMENT: Final = {
@@ -182,7 +183,7 @@ class _Slot:
         if self._arrival is not None:
             return True
         if self._actor is None:
-            self._ray.nodes()  # raises at once where the head is another one, and an actor would be waited for
+            _ask_head()
             cluster = self._connect.cluster
             cpus = self._cpus = cluster.cpus or self._usual_cpus()
             options = {
@@ -210,9 +211,10 @@ class _Slot:
                 self._say(attempt, Waiting(why=shortage(asked, nodes)))
         arrival: Arrival = self._ray.get(arriving)
         self._arrival = arrival
+        name = node_name(arrival.node, arrival.node_id, self._ray.nodes())
         if arrival.niceness > 0:
-            logger.warning(NICE, arrival.node, arrival.niceness)
-        self._say(attempt, Settled(node=arrival.node, pid=arrival.pid))
+            logger.warning(NICE, name, arrival.niceness)
+        self._say(attempt, Settled(node=name, pid=arrival.pid))
         self._say(attempt, arrival.ready)
         return True
 
@@ -245,20 +247,25 @@ class _Slot:
     def _ended(self, attempt: int, error: Exception) -> None:
         """Says why an actor has ended, once its node was asked where Ray leaves that open."""
         arrival = self._arrival
-        if is_of_another_head(error):  # nothing that this process does reaches the new one
-            self._say_up(Refused(why=HEAD_LOST[0], mend=HEAD_LOST[1]))
-            os._exit(1)
+        self._leave_another_head(error)
         if arrival is None or not is_silent_about_node(error):
             self._fail(attempt, end_of_actor(error, has_started=arrival is not None))
             return
         self._end_actor()
         try:
             now = self._oom_kills(arrival.node_id)
-        except Exception:  # noqa: BLE001 - whatever it is, that node runs nothing any more
+        except Exception as refused:  # noqa: BLE001 - whatever it is, that node runs nothing any more
+            self._leave_another_head(refused)
             self._fail(attempt, end_of_actor(error, node_is_gone=True))
             return
         was_oom_killed = now is not None and arrival.oom_kills is not None and now > arrival.oom_kills
         self._say(attempt, ActorEnded(failure=end_of_actor(error), was_oom_killed=was_oom_killed))
+
+    def _leave_another_head(self, error: Exception) -> None:
+        """Ends this process where the head is another one: nothing that it does reaches that."""
+        if is_of_another_head(error):
+            self._say_up(Refused(why=HEAD_LOST[0], mend=HEAD_LOST[1]))
+            os._exit(1)
 
     def _oom_kills(self, node_id: str) -> int | None:
         """Has a node count, which shows that it still runs what it is asked to; raises what Ray raises."""
@@ -272,7 +279,8 @@ class _Slot:
 
     def _fail(self, attempt: int, failure: Failure) -> None:
         self._end_actor()
-        self._say(attempt, ActorEnded(failure=failure))
+        lost_node = failure.kind is FailureKind.INTERRUPTED  # all else is of the actor, or of what it ran
+        self._say(attempt, ActorEnded(failure=failure, lost_node=lost_node))
 
     def _end_actor(self) -> None:
         actor, self._actor, self._arrival = self._actor, None, None
@@ -282,6 +290,13 @@ class _Slot:
 
     def _say(self, attempt: int, message: Up | Settled | Waiting | ActorEnded) -> None:
         self._say_up(FromSlot(slot=self._number, attempt=attempt, message=message))
+
+
+def _ask_head() -> None:
+    """Raises where the head is another one; `ray.nodes()` would end this process there, without a word."""
+    from ray.experimental.internal_kv import _internal_kv_exists
+
+    _internal_kv_exists(b"aura-daemon")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ NO_NODE_HERE: Final = (
 )
 
 NO_CONNECTION: Final = (
-    "is its head running, does a firewall let this machine in, does Ray run on this machine too, and is the token in "
-    "`workers.token_file` that of the cluster? Ray does not tell which"
+    "is its head running, does a firewall let this machine in, does Ray run on this machine too, is the token in "
+    "`workers.token_file` that of the cluster, and has the daemon the certificates where its nodes speak TLS "
+    "(RAY_USE_TLS)? Ray does not tell which"
 )
 
 HEAD_LOST: Final = (

@@ -68,6 +68,8 @@ class ActorEnded:
     failure: Failure
     was_oom_killed: bool = False
     """Whether the kernel of its node took it, as memory ran out there."""
+    lost_node: bool = False
+    """Whether its node has gone with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,8 +53,6 @@ class RayWorker:
         self._resident_bytes: int | None = None
         self.node = ""
         self.trouble = ""
-        self.late = 0
-        """How often something came too late."""
 
     @property
     def idle(self) -> bool:
@@ -112,8 +110,7 @@ class RayWorker:
         self._silence.look()
         for attempt, message in self._driver.take(self._slot):
             if attempt is not None and attempt != self._attempt:
-                self.late += 1
-                logger.debug("worker {}: what came is of an earlier attempt, and is dropped", self._slot + 1)
+                self._drop(message)
                 continue
             try:
                 self._record(message)
@@ -139,6 +136,17 @@ class RayWorker:
         self._end()
         self._batch.forget()
         self._reports = []
+
+    def _drop(self, message: Up | Settled | Waiting | ActorEnded) -> None:
+        """Logs what an attempt says that was given up, at the level of people where a job was run in vain."""
+        if isinstance(message, Finished):
+            logger.info(
+                "worker {}: the outcome of {} comes from an attempt that was given up, and is dropped",
+                self._slot + 1,
+                message.job_id,
+            )
+        else:
+            logger.debug("worker {}: what came is of an earlier attempt, and is dropped", self._slot + 1)
 
     def _record(self, message: Up | Settled | Waiting | ActorEnded) -> None:
         """Raises BrokenProtocol."""
@@ -190,7 +198,7 @@ class RayWorker:
                 self._backoff.failed(self._clock())
         self.node, self.trouble, self._is_wanted = "", failure.message, False
         self._attempt = self._driver.new_attempt()
-        self._fail(failure)
+        self._fail(failure, lost_node=ended.lost_node)
 
     def _end_untrusted(self, fault: str) -> None:
         """Ends an actor that does not keep to the protocol, and fails its jobs as a crash would."""
@@ -205,8 +213,8 @@ class RayWorker:
         self._attempt = self._driver.new_attempt()
         self.node, self._is_wanted, self._resident_bytes = "", False, None
 
-    def _fail(self, failure: Failure) -> None:
-        self._reports += self._batch.fail(failure)
+    def _fail(self, failure: Failure, *, lost_node: bool = False) -> None:
+        self._reports += self._batch.fail(failure, lost_node=lost_node)
 
 
 def _ends_its_actor(message: Finished) -> bool:

@@ -93,7 +93,9 @@ def believed(report: Up, requests: Mapping[str, Request], unfinished: Collection
         case Ready():
             require_names(report.device, report.dtype, report.rung)
             _require_versions(report.versions)
-            return replace(report, device_name=sentence(report.device_name))
+            _require(len(report.sandbox_lacks) <= MOST_ENTRIES, "too much is missing")
+            lacks = tuple(map(sentence, report.sandbox_lacks))
+            return replace(report, device_name=sentence(report.device_name), sandbox_lacks=lacks)
         case LogLine():
             _require(report.level in LEVELS, "a line of its log has no level")
             return replace(report, message=log_entry(report.message))
@@ -112,6 +114,7 @@ def believed(report: Up, requests: Mapping[str, Request], unfinished: Collection
                 _require_preview(report.preview, requests[report.job_id])
         case Finished():
             _require(report.job_id in unfinished, "it ends a job it was not given, or has ended before")
+            _require(not report.lost_node, "it tells of the end of its own machine")
             _require_amounts(report.step_s, *astuple(report.memory))
             _require(len(report.models) <= MOST_ENTRIES, "too many models are loaded")
             _require(len(report.model_kinds) in (0, len(report.models)), "its models are of no kind")

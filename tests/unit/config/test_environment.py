@@ -19,6 +19,12 @@ from aura_daemon.config.environment import merged, variables
         ({}, {"AURA_ACCEPT": '["image", "prompt"]'}, {"accept": ["image", "prompt"]}),
         ({}, {"AURA_GENERATE__MODELS": '["sd-1.4"]'}, {"generate": {"models": ["sd-1.4"]}}),
         (
+            {"workers": {"kind": "ray"}},
+            {"AURA_WORKERS__RESOURCES": '{"gpu_mem_gb": 8}'},
+            {"workers": {"kind": "ray", "resources": {"gpu_mem_gb": 8}}},
+        ),
+        ({}, {"AURA_WORKERS__RESOURCES": "{gpu_mem_gb: 8}"}, {"workers": {"resources": "{gpu_mem_gb: 8}"}}),
+        (
             {"generate": {"model": "sd-1.4", "steps": 8}},
             {"AURA_GENERATE__STEPS": "9"},
             {"generate": {"model": "sd-1.4", "steps": "9"}},

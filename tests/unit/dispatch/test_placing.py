@@ -211,3 +211,32 @@ def test_the_time_of_a_picture_is_predicted_by_what_its_model_of_device_took(
     extent = Extent(width=px, height=px)
     found = predicted_s(known, {"a", "processor"}, start=start, extent=extent, steps=10)
     assert found == (pytest.approx(seconds, rel=0.01) if seconds is not None else None)
+
+
+def captioned(batch: int, step_s: float, *, candidates: int = 0, device: str = "a") -> Measured:
+    """What a batch of captions took."""
+    rows = Extent(width=candidates, height=0, batch=batch)
+    return Measured(
+        device=device, dtype="float16", rung=Rung.RESIDENT, width=rows.width, height=0, batch=batch, step_s=step_s
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "candidates", "seconds"),
+    [
+        ([], 0, None),
+        ([measured(512, 2.0)], 0, None),  # a picture
+        ([captioned(1, 2.0, device="b")], 0, None),
+        ([captioned(1, 2.0)], 0, 2.0),
+        ([captioned(8, 4.0)], 0, 0.5),
+        ([captioned(1, 2.0), captioned(8, 4.0)], 0, 0.5),
+        ([captioned(1, 2.0, candidates=1)], 3, 6.0),
+        ([captioned(1, 2.0, candidates=3), captioned(1, 1.0)], 3, 2.0),
+        ([captioned(1, 2.0, candidates=1)], 5, None),  # too many to tell by that
+    ],
+)
+def test_the_time_of_a_caption_is_predicted_by_its_share_of_the_batches_before(
+    known: list[Measured], candidates: int, seconds: float | None
+) -> None:
+    extent = Extent(width=candidates, height=0)
+    assert predicted_s(known, {"a"}, start=None, extent=extent, steps=1) == seconds

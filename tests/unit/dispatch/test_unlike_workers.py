@@ -13,12 +13,12 @@ import pytest
 
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
-from tests.support.house import House, fail, make
+from tests.support.house import PNG, House, fail, make
 from tests.support.scripted_worker import Play, ScriptedWorker
 
 FULL = fail(FailureKind.OUT_OF_MEMORY, "out of memory")
@@ -383,3 +383,124 @@ def test_a_model_that_another_worker_has_is_missing_on_one_alone(house: House) -
         end(has_it)
         settle(daemon)
         assert prompts(has_it) == ["a", "b", "c"]
+
+
+# -- nodes -----------------------------------------------------------------------------------------------------------
+
+
+MISSING = fail(FailureKind.MODEL_UNAVAILABLE, "it is missing")
+
+
+def on_nodes(*plays: Play) -> list[ScriptedWorker]:
+    """A worker on a node of its own for each script."""
+    pool = [card(play, LARGE) for play in plays]
+    for number, worker in enumerate(pool):
+        worker.node = f"node-{number}"
+    return pool
+
+
+def lose(worker: ScriptedWorker) -> None:
+    """Ends a worker together with its node."""
+    worker.crash(Failure(kind=FailureKind.INTERRUPTED, message="the worker's node is gone"), lost_node=True)
+
+
+def test_a_job_that_takes_node_after_node_down_fails_in_the_end_and_its_first_loss_costs_nothing(house: House) -> None:
+    drop(house, "bad")
+    (worker,) = pool = on_nodes(never)
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, attempts=2) as daemon:
+        for loss in range(1, 4):
+            turn_until(daemon, lambda: len(worker.batches) == loss)  # noqa: B023
+            lose(worker)
+        turn_until(daemon, lambda: bool(house.failed()))
+    report = house.sidecar("failed/bad.yaml.json")
+    assert report["reason"] == (
+        "the worker's node is gone; so was the node of its attempt before, so that this one counts (2 attempts)"
+    )
+    assert [one["outcome"] for one in report["tried"]] == ["crashed", "crashed"]
+
+
+def test_a_node_that_is_lost_between_other_ends_takes_no_attempt(house: House) -> None:
+    drop(house, "a")
+    (worker,) = pool = on_nodes(never)
+    ends = (lose, lambda one: one.crash(DIED), lose)
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, attempts=2) as daemon:
+        for number, end_of in enumerate(ends, start=1):
+            turn_until(daemon, lambda: len(worker.batches) == number)  # noqa: B023
+            end_of(worker)
+        turn_until(daemon, lambda: len(worker.batches) == len(ends) + 1)
+        end(worker)
+        turn_until(daemon, lambda: "a.json" in house.results())
+    assert [one["outcome"] for one in house.sidecar("a.json")["tried"]] == ["crashed", "done"]
+
+
+def test_jobs_that_were_on_a_lost_node_together_go_alone_once_it_counts(house: House) -> None:
+    drop(house, "a", "b")
+    (worker,) = pool = on_nodes(never)
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, batch=2) as daemon:
+        for loss in (1, 2):
+            turn_until(daemon, lambda: len(worker.batches) == loss)  # noqa: B023
+            lose(worker)
+        turn_until(daemon, lambda: len(worker.batches) == 3)
+    assert [len(batch.tasks) for batch in worker.batches] == [2, 2, 1]
+
+
+def test_a_model_that_the_first_node_lacks_is_looked_for_on_the_others(house: House) -> None:
+    lacking, _ = pool = on_nodes(MISSING, make)
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, batch=1, retry_first=3600) as daemon:
+        drop(house, "a")
+        turn_until(daemon, lambda: "a.json" in house.results())
+        assert held_up(daemon) == {"generate on node-0": "it is missing on node-0"}
+        drop(house, "b", "c")
+        turn_until(daemon, lambda: {"b.json", "c.json"} <= set(house.results()))
+        assert [prompts(worker) for worker in pool] == [["a"], ["a", "b", "c"]]
+        assert len(house.sidecar("a.json")["tried"]) == 1
+        lacking.crash(DIED)
+        lacking.node = ""  # its place is given back
+        turn_until(daemon, lambda: held_up(daemon) == {})
+
+
+def test_a_node_that_has_got_the_model_meanwhile_takes_jobs_again(house: House) -> None:
+    answers = iter([MISSING])
+    lacking, _ = pool = on_nodes(lambda task: next(answers, make)(task), never)
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, batch=1, retry_first=0.1) as daemon:
+        drop(house, "a", "b", "c")
+        turn_until(daemon, lambda: len(house.results()) == 4)
+        assert len(prompts(lacking)) == 3
+        turn_until(daemon, lambda: held_up(daemon) == {})
+
+
+def test_a_model_that_no_node_has_holds_up_its_jobs(house: House) -> None:
+    drop(house, "a")
+    pool = on_nodes(MISSING, MISSING, MISSING)
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, retry_first=3600) as daemon:
+        turn_until(daemon, lambda: "generate" in held_up(daemon))
+        assert len([name for name in held_up(daemon) if " on node-" in name]) == 2
+        settle(daemon)
+    assert [len(worker.batches) for worker in pool] == [1, 1, 1]
+
+
+# -- captions --------------------------------------------------------------------------------------------------------
+
+
+def test_captions_are_left_to_the_worker_that_writes_them_sooner(house: House) -> None:
+    slow, fast = pool = [card(never, SMALL), card(never, LARGE)]
+    for worker in pool:
+        worker.tries = lambda tried: replace(tried, width=0, height=0)
+
+    def describe(worker: ScriptedWorker, seconds: float) -> None:
+        task = worker.batches[-1].tasks[0]
+        made = make(task)
+        assert isinstance(made, Produced)
+        timing = EngineTiming(encoded_s=seconds / 4, decoded_s=seconds * 3 / 4)
+        worker.finish(task.job_id, replace(made, timing=timing))
+
+    with house.daemon(pool, drain=False, poll_interval=POLL_S, batch=1) as daemon:
+        house.drop("a.png", PNG)
+        house.drop("b.png", PNG)
+        settle(daemon)
+        describe(slow, 40.0)
+        describe(fast, 4.0)
+        turn_until(daemon, lambda: len(house.results()) == 4)
+        house.drop("c.png", PNG)
+        settle(daemon)
+        assert [len(worker.batches) for worker in pool] == [1, 2]
