@@ -11,6 +11,7 @@ import sys
 from typing import Final
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.workers import child_main
@@ -25,7 +26,7 @@ LAID: Final = "TEST_LAID"
 class EscapingRunner:
     """Tries what prompts name."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, services: Services) -> None:
         self._laid = Laid(**json.loads(os.environ[LAID]), channel=int(sys.argv[1]))
 
     def ready(self) -> Ready:

@@ -101,6 +101,7 @@ def believed(report: Up, requests: Mapping[str, Request], unfinished: Collection
             return replace(report, message=log_entry(report.message))
         case Loading():
             require_names(report.model)
+            _require(not report.job_ids, "it says which jobs wait for a model")
             _require_amounts(report.done_bytes, report.total_bytes)
             return replace(report, model=escaped(report.model))
         case Placed():

@@ -157,6 +157,8 @@ def test_a_sentence_of_any_length_is_cut() -> None:
         Ready(device=LONG, device_name="", dtype="", rung="", versions=()),
         Ready(device="cpu", device_name="", dtype="", rung="", versions=(("a", "1"),) * (MOST_ENTRIES + 1)),
         Ready(device="cpu", device_name="", dtype="", rung="", versions=(("a", "\n"),)),
+        Ready(device="cpu", device_name="", dtype="", rung="", versions=(), sandbox_lacks=("a",) * (MOST_ENTRIES + 1)),
+        Loading(model="m", job_ids=("a",)),
         LogLine(level="FATAL", message=""),
         Loading(model=LONG),
         Loading(model="m", done_bytes=-1),

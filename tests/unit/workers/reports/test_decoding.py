@@ -71,7 +71,7 @@ def test_what_no_report_may_hold_is_not_sent(wrong: Any) -> None:
         encoded(replace(FINISHED, step_s=wrong))
 
 
-LOADING = {"is": "Loading", "model": "m", "done_bytes": 1, "total_bytes": 2}
+LOADING = {"is": "Loading", "model": "m", "done_bytes": 1, "total_bytes": 2, "job_ids": []}
 PROGRESS = {"is": "Progress", "job_id": "a", "step": 1, "steps": 2, "preview": {"bytes": 0}}
 
 
@@ -185,7 +185,15 @@ def test_a_wrong_value_deep_inside_is_no_report(field: str, wrong: object) -> No
 
 
 def test_pairs_have_two_members() -> None:
-    told = {"is": "Ready", "device": "", "device_name": "", "dtype": "", "rung": "", "versions": [["torch", "2"]]}
+    told = {
+        "is": "Ready",
+        "device": "",
+        "device_name": "",
+        "dtype": "",
+        "rung": "",
+        "versions": [["torch", "2"]],
+        "sandbox_lacks": [],
+    }
     assert UP(framed([], told))
     for versions in ([["torch"]], [["torch", "2", "3"]], ["to"], [None]):
         with pytest.raises(BrokenProtocol):
