@@ -3,11 +3,15 @@
 #   PYTHON=python3.12     the interpreter the environment is made from
 #   PIP_ARGS="..."        handed to pip, for example "--index-url URL" of PyTorch's CPU builds
 #   SYSTEM_TORCH=1        use the torch that PYTHON already has instead of installing one
+#   HASHES=1              install only files whose sha256 stands in requirements.lock
+#   TORCH_HASH=sha256     and only this build of torch: each index has builds of its own under one version
 #   WORKERS=1             processes that `make test` runs in: one a core, at most 8; 0 for a debugger
 
 PYTHON ?= python3
 PIP_ARGS ?=
 SYSTEM_TORCH ?=
+HASHES ?=
+TORCH_HASH ?=
 VENV ?= .venv
 WORKERS ?= auto
 BIN := $(VENV)/bin
@@ -17,6 +21,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 SITE := $(if $(SYSTEM_TORCH),--system-site-packages,)
 # With a torch of one's own the pinned one must not replace it.
 CONSTRAINTS := $(if $(SYSTEM_TORCH),$(VENV)/constraints.txt,constraints.txt)
+PIP_HASHED := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) --no-deps --require-hashes
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c $(CONSTRAINTS)
 
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
@@ -25,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench bench-compare bench-peers demo run once test torture powercut ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check clean help
+.PHONY: bench bench-compare bench-peers demo run once test torture powercut ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check audit lock sbom clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -112,7 +117,28 @@ evaluate-speeds: $(INSTALLED_DEV) ## what each `speed` costs in quality, on this
 wheel: $(INSTALLED) ## build dist/*.whl with the embedded model inside
 	rm -rf build dist
 	$(BIN)/python -m pip wheel --disable-pip-version-check -q $(PIP_ARGS) --no-deps -w dist .
+	$(MAKE) sbom
 	@ls -l dist
+
+# What is inside an installation, with the hashes of its files, for whoever has to know (CycloneDX).
+sbom: $(VENV)/.installed-sbom ## dist/*.cdx.json beside each wheel: what an installation of it holds
+	@for wheel in dist/*.whl; do $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o "$${wheel%-py3-none-any.whl}.cdx.json"; done
+
+audit: $(INSTALLED) ## known weaknesses of the pinned versions, by pip-audit: asks PyPI's advisory service
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt
+
+# torch and what its builds for CUDA alone need: each index has builds of its own under one version.
+TORCH_ALONE := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
+	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 \
+	nvidia-nvtx torch triton
+
+lock: $(INSTALLED) ## requirements.lock anew: the pinned versions that an installation needs, with the hashes of their files
+	$(PIP) uv
+	$(BIN)/uv pip compile -q pyproject.toml -c constraints.txt --universal --generate-hashes --no-annotate --no-header \
+		$(TORCH_ALONE:%=--no-emit-package %) -o requirements.lock
 
 wheel-check: wheel ## install the wheel alone in a new environment and run its demo there
 	rm -rf .venv-wheel && $(PYTHON) -m venv $(SITE) .venv-wheel
@@ -130,9 +156,16 @@ $(VENV)/bin/python:
 $(VENV)/constraints.txt: constraints.txt $(VENV)/bin/python
 	grep -v '^torch==' constraints.txt > $@
 
+$(VENV)/.installed-sbom: $(INSTALLED)
+	$(PIP) cyclonedx-bom
+	@touch $@
+
 # torch first and alone: its version decides which of its many builds the rest is resolved against.
 $(INSTALLED): pyproject.toml constraints.txt $(CONSTRAINTS) $(VENV)/bin/python
 	@echo "installing into $(VENV): about 1.6 GB with a CPU build of torch, 5 GB and more with CUDA; some minutes without a word"
+	$(if $(TORCH_HASH),sed -n 's/^torch==.*/& --hash=sha256:$(TORCH_HASH)/p' constraints.txt > $(VENV)/torch.lock)
+	$(if $(TORCH_HASH),$(PIP_HASHED) -r $(VENV)/torch.lock)
+	$(if $(HASHES),$(PIP_HASHED) -r requirements.lock)
 	$(if $(SYSTEM_TORCH),,$(PIP) torch)
 	$(PIP) -e .
 	$(BIN)/python -m compileall -q aura_daemon

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 from contextlib import suppress
@@ -21,6 +22,9 @@ from aura_daemon.system.processes import unix_sockets
 
 NAME: Final = "control.sock"
 MAX_MESSAGE_BYTES: Final = 65_536
+
+_REPLY: Final = re.compile(r"answer-[0-9]{1,10}-[0-9a-f]{8}\.sock")
+"""The name of a client's socket; an answer goes nowhere else."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,22 +60,19 @@ class ControlSocket:
                 content = self._socket.recv(MAX_MESSAGE_BYTES)
             except OSError:
                 break
-            try:
-                fields = json.loads(content)
-                reply = fields.pop("reply")
-                command = Command(**{**fields, "verb": CommandVerb(fields["verb"])})
-                received.append(ReceivedCommand(command=command, reply=reply))
-            except (ValueError, TypeError, KeyError, AttributeError):
+            command = received_command(content)
+            if command is not None:
+                received.append(command)
+            else:
                 logger.warning("something that is no order came through {}", NAME)
         return received
 
     def answer(self, received: ReceivedCommand, answer: CommandAnswer) -> None:
         """Sends an answer to the client, where it still listens."""
-        if self._socket is None or "/" in received.reply:
+        if self._socket is None:
             return
-        content = json.dumps({"done": answer.done, "said": answer.lines}).encode()
         with suppress(OSError), unix_sockets.address(self._state, received.reply) as address:
-            self._socket.sendto(content[:MAX_MESSAGE_BYTES], address)
+            self._socket.sendto(_written(answer), address)
 
     def close(self) -> None:
         """Closes the socket and removes its file."""
@@ -80,6 +81,36 @@ class ControlSocket:
             with suppress(OSError):  # the next daemon replaces the file
                 (self._state / NAME).unlink()
             self._socket = None
+
+
+def received_command(content: bytes) -> ReceivedCommand | None:
+    """The command in a datagram; None where it is none."""
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
+        return None
+    verb, reply = fields.pop("verb", ""), fields.pop("reply", "")
+    if (
+        verb not in frozenset(CommandVerb)
+        or not _REPLY.fullmatch(reply)
+        or not {"name"} <= fields.keys() <= {"name", "path"}
+    ):
+        return None
+    return ReceivedCommand(command=Command(verb=CommandVerb(verb), **fields), reply=reply)
+
+
+def _written(answer: CommandAnswer) -> bytes:
+    """An answer that fits into one datagram: of too many lines the last are counted."""
+    lines = list(answer.lines)
+    while True:
+        left = len(answer.lines) - len(lines)
+        said = [*lines, f"… and {left} more"] if left else lines
+        content = json.dumps({"done": answer.done, "said": said}).encode()
+        if len(content) <= MAX_MESSAGE_BYTES or not lines:
+            return content
+        del lines[len(lines) * 9 // 10 :]
 
 
 def ask(state: Path, command: Command, *, timeout_s: float) -> CommandAnswer | None:

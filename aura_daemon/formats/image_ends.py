@@ -70,10 +70,13 @@ def _png_ends(file: BinaryIO, size_bytes: int) -> bool | None:
     return None
 
 
-def _jpeg_ends(file: BinaryIO) -> bool:
+def _jpeg_ends(file: BinaryIO) -> bool | None:
     """Walks the segments to the first scan, past thumbnails that have an end of their own; then looks for the end."""
     place = 2
-    while (part := _read(file, place, 4))[:1] == b"\xff" and len(part) == 4:
+    for _ in range(_MOST_PARTS):
+        part = _read(file, place, 4)
+        if part[:1] != b"\xff" or len(part) < 4:
+            break
         if part[1] == 0xFF:  # a fill byte
             place += 1
         elif part[1] in _WITHOUT_LENGTH:
@@ -82,6 +85,8 @@ def _jpeg_ends(file: BinaryIO) -> bool:
             place += 2 + int.from_bytes(part[2:], "big")
             if part[1] == _STARTS_SCAN:
                 break
+    else:
+        return None
     before = b""
     for block in _blocks(file, place):
         if _JPEG_END in before + block:

@@ -57,7 +57,9 @@ class JournalQueries:
         return source_of(row)
 
     def knows_source(self, source_id: str) -> bool:
-        """Whether the journal has a source with this id."""
+        """Whether the journal has a source with this id; the name of any file or folder may be asked about."""
+        if not source_id.isascii():  # SQLite takes no bytes that are no text, and no id has such
+            return False
         return self._database.row("SELECT 1 FROM sources WHERE id = ?", (source_id,)) is not None
 
     def unfinished_sources(self) -> list[Source]:
@@ -115,7 +117,9 @@ class JournalQueries:
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
     def find_job(self, job_id: str) -> Job | None:
-        """The job with an id; None where there is none."""
+        """The job with an id; None where there is none, as for the name of any file."""
+        if not job_id.isascii():
+            return None
         return next(iter(self._jobs("SELECT * FROM jobs WHERE id = ?", job_id)), None)
 
     def job(self, job_id: str) -> Job:

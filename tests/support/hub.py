@@ -87,10 +87,10 @@ def hub_environment(url: str, home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running_hub() -> Iterator[Hub]:
-    """A hub on a free port of 127.0.0.1, gone after the block."""
+def running_hub(handler: type[HubHandler] | None = None) -> Iterator[Hub]:
+    """A hub on a free port of 127.0.0.1, gone after the block; `handler`: one that answers otherwise."""
     hub = Hub(url="")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, hub))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler or HubHandler, hub))
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -103,7 +103,7 @@ def running_hub() -> Iterator[Hub]:
         thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class HubHandler(BaseHTTPRequestHandler):
     """GET and HEAD of `/api/models/…` and `/owner/name/resolve/…`."""
 
     protocol_version = "HTTP/1.1"
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(rest) > 1 and rest[1] not in (*repository.revisions, repository.commit):
             self._error(404, "RevisionNotFound")
         elif rest[:1] == ["tree"]:
-            self._json([_entry(path, content) for path, content in repository.files.items()])
+            self._json([entry_of(path, content) for path, content in repository.files.items()])
         else:
             siblings = [{"rfilename": path} for path in repository.files]
             self._json(
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def _entry(path: str, content: bytes) -> dict[str, object]:
+def entry_of(path: str, content: bytes) -> dict[str, object]:
     """One file as the hub's tree lists it."""
     oid = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     entry: dict[str, object] = {"type": "file", "path": path, "size": len(content), "oid": oid}

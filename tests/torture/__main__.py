@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests import corpus
+from tests.fuzzing import runs as fuzzing
+from tests.fuzzing.targets import TARGETS
 from tests.support import dying
 from tests.support.house import House
 from tests.torture import faults, inputs, stops, tools
@@ -48,12 +50,15 @@ class Extent:
     """The seed of the state machine; 0 draws a new seed and prints it."""
     fuzz_s: float = 150.0
     """Seconds of fuzzing for the parser, and again for the image probe."""
+    reader_s: float = 60.0
+    """Seconds of coverage-guided fuzzing for each reader of `tests.fuzzing`; 0 leaves it out."""
 
 
 def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
     """Name -> the fault, and why it cannot be made here (empty: it can)."""
     no_mounts = "" if faults.is_root_with_mounts() else "takes root and mount"
     no_limits = "" if faults.is_root_with_mounts() else "takes root"
+    no_atheris = "" if fuzzing.is_here() else "atheris is not installed"
     no_fuse = "" if shutil.which("rclone") and shutil.which("fusermount3") else "rclone or fuse3 is not installed"
     found: dict[str, tuple[Fault, str]] = {
         f"kill -9 at {extent.kills} random instants": (partial(faults.killed_at_random, times=extent.kills), ""),
@@ -69,35 +74,45 @@ def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
         path = "/usr/sbin/sshd" if name.startswith("scp") else program
         missing = "" if shutil.which(path) else f"{path} is not installed"
         found[f"delivered by {name}"] = (partial(living, work=deliver, **variables), missing)
-    return found | {
-        "the outbox's disk is full, then not": (faults.full_disk, no_mounts),
-        "the outbox is remounted read-only": (faults.read_only_outbox, no_mounts),
-        "the journal's disk is full, then not": (faults.full_state_disk, no_mounts),
-        "the inbox is unmounted and back": (faults.unmounted("inbox"), no_mounts),
-        "the outbox is unmounted and back": (faults.unmounted("outbox"), no_mounts),
-        "the inbox is read-only": (faults.read_only_inbox, no_mounts),
-        "slow writers behind FUSE (rclone mount)": (faults.behind_fuse, no_fuse),
-        "chmod 000, later mended": (
-            faults.unreadable,
-            "" if os.geteuid() != 0 or shutil.which("setpriv") else "setpriv is not installed",
-        ),
-        "the clock jumps by days": (
-            faults.clock_jumps,
-            "" if shutil.which("faketime") else "faketime is not installed",
-        ),
-        f"{extent.files} files at once, events overflow": (partial(faults.flood, count=extent.files), no_limits),
-        "no inotify watch left": (faults.no_watches, no_limits),
-        f"{len(faults.NAMES_OF_OTHERS)} names of other tools": (faults.names_of_others, ""),
-        f"{len(corpus.inputs())} bad inputs": (inputs.whole_corpus, ""),
-        f"the job parser, fuzzed for {extent.fuzz_s:g} s": (
-            partial(inputs.fuzzed, strategy=inputs.TEXTS, read=inputs.read_as_text, seconds=extent.fuzz_s),
-            "",
-        ),
-        f"the image probe, fuzzed for {extent.fuzz_s:g} s": (
-            partial(inputs.fuzzed, strategy=inputs.IMAGES, read=inputs.read_as_image, seconds=extent.fuzz_s),
-            "",
-        ),
-    }
+    return (
+        found
+        | {
+            "the outbox's disk is full, then not": (faults.full_disk, no_mounts),
+            "the outbox is remounted read-only": (faults.read_only_outbox, no_mounts),
+            "the journal's disk is full, then not": (faults.full_state_disk, no_mounts),
+            "the inbox is unmounted and back": (faults.unmounted("inbox"), no_mounts),
+            "the outbox is unmounted and back": (faults.unmounted("outbox"), no_mounts),
+            "the inbox is read-only": (faults.read_only_inbox, no_mounts),
+            "slow writers behind FUSE (rclone mount)": (faults.behind_fuse, no_fuse),
+            "chmod 000, later mended": (
+                faults.unreadable,
+                "" if os.geteuid() != 0 or shutil.which("setpriv") else "setpriv is not installed",
+            ),
+            "the clock jumps by days": (
+                faults.clock_jumps,
+                "" if shutil.which("faketime") else "faketime is not installed",
+            ),
+            f"{extent.files} files at once, events overflow": (partial(faults.flood, count=extent.files), no_limits),
+            "no inotify watch left": (faults.no_watches, no_limits),
+            f"{len(faults.NAMES_OF_OTHERS)} names of other tools": (faults.names_of_others, ""),
+            f"{len(corpus.inputs())} bad inputs": (inputs.whole_corpus, ""),
+            f"the job parser, fuzzed for {extent.fuzz_s:g} s": (
+                partial(inputs.fuzzed, strategy=inputs.TEXTS, read=inputs.read_as_text, seconds=extent.fuzz_s),
+                "",
+            ),
+            f"the image probe, fuzzed for {extent.fuzz_s:g} s": (
+                partial(inputs.fuzzed, strategy=inputs.IMAGES, read=inputs.read_as_image, seconds=extent.fuzz_s),
+                "",
+            ),
+        }
+        | {
+            f"{reader}, fuzzed for {extent.reader_s:g} s by coverage": (
+                partial(inputs.fuzzed_by_coverage, reader=reader, seconds=extent.reader_s),
+                no_atheris,
+            )
+            for reader in (TARGETS if extent.reader_s else ())
+        }
+    )
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ from aura_daemon.watch import file_kinds
 from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 from tests.corpus import inputs
+from tests.fuzzing import runs
 from tests.support.house import House
 from tests.support.programs import REAL
 from tests.torture.ledger import Ledger, Verdict, torture_program
@@ -151,4 +152,14 @@ def fuzzed(
         except Exception as error:  # noqa: BLE001 - any exception is a finding
             print(f"seed {number}: {type(error).__name__}: {error}", *getattr(error, "__notes__", ()), sep="\n")
             verdict.wrong.append(f"seed {number}: {type(error).__name__}")
+    return verdict
+
+
+def fuzzed_by_coverage(house: House, *, reader: str, seconds: float) -> Verdict:
+    """Fuzzes one reader of `tests.fuzzing`; what is found is written beside the log, as short as it can be made."""
+    run = runs.fuzzed(reader, seconds)
+    verdict = Verdict(tried=run.executions)
+    if run.finding is not None:
+        print(f"{reader}: {run.reason}: {run.finding[:2000]!r}")
+        verdict.wrong.append(run.reason)
     return verdict

@@ -28,6 +28,7 @@ WHOLE_PAGES: Final = (
     "docs/recipes.md",
     "docs/hooks.md",
     "docs/housekeeping.md",
+    "docs/hostile-input.md",
     "docs/folder-recipes.md",
 )
 """Every bullet, table row and paragraph of these pages stands in the table."""

@@ -67,7 +67,9 @@ class Captioner:
         self.placement = placement
         self._configured = configured
         processor, model = self.kinds
-        self._processor: Any = processor.from_pretrained(str(files.folder), local_files_only=True)
+        self._processor: Any = processor.from_pretrained(
+            str(files.folder), local_files_only=True, trust_remote_code=False
+        )
         self._model = load_model(model, files, placement)
 
     @property

@@ -38,7 +38,9 @@ class BlipMatcher:
         self._configured = configured
         self.files = files
         self.placement = placement
-        self._processor: Any = transformers.BlipProcessor.from_pretrained(str(files.folder), local_files_only=True)
+        self._processor: Any = transformers.BlipProcessor.from_pretrained(
+            str(files.folder), local_files_only=True, trust_remote_code=False
+        )
         self._model = load_model(transformers.BlipForImageTextRetrieval, files, placement)
 
     def move_to(self, placement: Placement) -> None:

@@ -20,7 +20,8 @@ from aura_daemon.engines.captioning.ranking import WrittenCaption
 from aura_daemon.engines.captioning.shortening import shortened
 from aura_daemon.engines.captioning.writing import WrittenTokens
 from aura_daemon.engines.failures import UnfitModel
-from aura_daemon.engines.model_files.find import ModelFiles, read_json
+from aura_daemon.engines.model_files.configurations import read_json
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.weights import unavailable
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.jobs.requests import Describe

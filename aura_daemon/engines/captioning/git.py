@@ -15,7 +15,8 @@ import transformers
 from aura_daemon.config.engine import CaptionSettings
 from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
 from aura_daemon.engines.failures import UnfitModel
-from aura_daemon.engines.model_files.find import ModelFiles, read_json
+from aura_daemon.engines.model_files.configurations import read_json
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.weights import unavailable
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.jobs.resolved import ResolvedCaption

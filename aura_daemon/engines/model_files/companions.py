@@ -16,6 +16,7 @@ from typing import Any, Final
 from loguru import logger
 
 from aura_daemon.config.engine import NONE, GenerateSettings, ModelSettings, TurboSettings
+from aura_daemon.engines.model_files.configurations import read_json
 from aura_daemon.engines.model_files.find import (
     FEW_STEPS,
     FILE_SLASHES,
@@ -27,7 +28,6 @@ from aura_daemon.engines.model_files.find import (
     is_on_hub,
     is_pinned,
     look_for_model,
-    read_json,
 )
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.model_files.model_format import ModelFormat

@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, get_session, hf_raise_for_status
+
+from aura_daemon.engines.model_files.hub_guard import MOST_BYTES
 
 WAITS_S: Final = (1.0, 2.0, 4.0)
 """Waits before further tries. They are counted anew with each byte that comes."""
@@ -117,7 +119,7 @@ def _fetch_rest(
     while (before := partial.stat().st_size) < file.size_bytes:
         broke: Exception = OSError(f"{file.path} ended too early")  # where a server says that this was all
         try:
-            _fetch(url, partial, read)
+            _fetch(url, partial, file.size_bytes, read)
         except (httpx2.TransportError, HfHubHTTPError) as error:
             if isinstance(error, HfHubHTTPError) and error.response.status_code not in _PASSING_STATUS:
                 raise
@@ -131,12 +133,18 @@ def _fetch_rest(
         sleep(wait_s)
 
 
-def _fetch(url: str, partial: Path, read: Callable[[int], None]) -> None:
-    """One request for the rest of a file. A server that sends all of it again is taken at its word."""
+def _fetch(url: str, partial: Path, size_bytes: int, read: Callable[[int], None]) -> None:
+    """One request for the rest of a file. A server that sends all of it again is taken at its word.
+
+    No more is read than the hub announced; raises StrangeAnswer where more comes.
+    """
     have = partial.stat().st_size
     headers = {**build_hf_headers(), "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     timeout_s = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    with get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=timeout_s) as response:
+    most: dict[str, Any] = {MOST_BYTES: (size_bytes, size_bytes - have)}
+    with get_session().stream(
+        "GET", url, headers=headers, follow_redirects=True, timeout=timeout_s, extensions=most
+    ) as response:
         hf_raise_for_status(response)
         goes_on = response.status_code == httpx2.codes.PARTIAL_CONTENT
         if have and not goes_on:

@@ -6,7 +6,6 @@ A name is `aura-mini`, a short name of `config.engine.ALIASES`, a folder, a `.sa
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,9 @@ from typing import Any, Final, TypeAlias
 
 from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelSettings
 from aura_daemon.engines.defaults import ModelDefaults
+from aura_daemon.engines.model_files.configurations import read_json
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, Choose, FetchedModel, cached, fetch
+from aura_daemon.engines.model_files.inspection import folder_fault, weights_fault
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.single_file import find_checkpoint
 from aura_daemon.engines.model_files.weights import (
@@ -42,6 +43,10 @@ EMBEDDED_GUIDANCE: Final = 8.0
 
 CLASS_KEYS: Final = ("architectures", "model_type", "_class_name")
 """Keys of `config.json` that say what a model is."""
+
+MOST_NATIVE_PX: Final = 8_192
+MOST_TOKENS: Final = 10_000
+"""What a model can say of itself: the side of its pictures, and the length of its captions."""
 
 FILE_SLASHES: Final = 2
 """Slashes in the name of a file on the hub, `owner/name/file`, at the least."""
@@ -206,13 +211,17 @@ def _from_file(
     folder = find_checkpoint(name, path, fetching)
     if not isinstance(folder, Path):
         return folder
+    if (fault := folder_fault(folder)) is not None:
+        return unavailable(name, *fault)
     return _checked(name, folder, WeightFiles(names=(path.name,)), hashing, checkpoint=path)
 
 
 def _weights_of(
     name: str, folder: Path, names: tuple[str, ...], model_format: ModelFormat, half: bool, allow_pickle: bool
 ) -> WeightFiles | Failure:
-    """The weight files in use, after the architecture was checked."""
+    """The weight files in use, after the folder was looked over and the architecture was checked."""
+    if (fault := folder_fault(folder)) is not None:
+        return unavailable(name, *fault)
     if (wrong := _wrong_architecture(name, folder, model_format)) is not None:
         return wrong
     chosen = model_format.weight_files(names, read_json(folder / "model_index.json"), half, allow_pickle)
@@ -253,6 +262,8 @@ def _checked(
     if broken := broken_file(root / file for file in weights.names):
         mend = "delete that file and fetch it again"
         return unavailable(name, f"a file of it is cut short or damaged: {broken}", mend)
+    if (fault := weights_fault(folder, {file: (root / file).stat().st_size for file in weights.names})) is not None:
+        return unavailable(name, *fault)
     sha256 = _hashed(name, root, weights.names, reporter) if reporter is not None else ""
     carried = read_json(folder / "aura.json")
     try:
@@ -295,21 +306,16 @@ def _own_defaults(folder: Path, carried: Mapping[str, Any]) -> ModelDefaults:
         plain = replace(plain, steps=FEW_STEPS, guidance_scale=guidance_scale, scheduler=Scheduler.LCM)
     sample_size = unet.get("sample_size")
     native = int(sample_size) * MULTIPLE_PX if isinstance(sample_size, int) else plain.native_size_px
+    native_size_px = int(carried.get("native_size_px", native))
+    max_new_tokens = int(carried.get("max_new_tokens", plain.max_new_tokens))
+    if not (0 < native_size_px <= MOST_NATIVE_PX and 0 < max_new_tokens <= MOST_TOKENS):
+        raise ValueError(f"{native_size_px} pixels, {max_new_tokens} tokens")
     return ModelDefaults(
-        native_size_px=int(carried.get("native_size_px", native)),
+        native_size_px=native_size_px,
         steps=int(defaults.get("num_inference_steps", plain.steps)),
         guidance_scale=float(defaults.get("guidance_scale", plain.guidance_scale)),
         scheduler=Scheduler(defaults.get("scheduler", plain.scheduler)),
-        max_new_tokens=int(carried.get("max_new_tokens", plain.max_new_tokens)),
+        max_new_tokens=max_new_tokens,
         embedded_guidance=embedded,
         few_steps=few,
     )
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object; empty where the file cannot be read."""
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return read if isinstance(read, dict) else {}

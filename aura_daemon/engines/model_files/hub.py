@@ -6,6 +6,7 @@ The cache is used without asking the hub where the revision is a commit, and whe
 from __future__ import annotations
 
 import errno
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,9 +20,11 @@ from huggingface_hub import HfApi, constants, errors, get_cached_repo_tree, snap
 from huggingface_hub.hf_api import RepoFile
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
-from aura_daemon.engines.model_files.downloads import DamagedDownload, LargeFile, download
+from aura_daemon.engines.model_files.downloads import DamagedDownload, LargeFile, bytes_here, download
+from aura_daemon.engines.model_files.hub_guard import StrangeAnswer, guarded
 from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles, names_below, unavailable
 from aura_daemon.engines.reporter import Reporter
+from aura_daemon.formats.readable import download_text
 from aura_daemon.jobs.results import Failure
 
 REPORT_EVERY_S: Final = 0.5
@@ -38,12 +41,17 @@ PINNED: Final = {"sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b", "blip-bas
 
 EXPECTED: Final = (
     httpx2.HTTPError,
+    httpx2.InvalidURL,
     OSError,
     errors.HFValidationError,
     errors.CachedRepoTreeNotFoundError,
     errors.XetDownloadError,
 )
 """What the hub's client raises when it cannot fetch a model; the hub's own errors are OSErrors."""
+
+
+_STRANGE: Final = (httpx2.TooManyRedirects, httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.DecodingError)
+"""What httpx says of an answer that leads nowhere, or cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,23 +80,38 @@ def fetch(
     """Fetches a repository's small files, then the weights that `choose` names; may be repeated after an error."""
     reporter.loading(model)
     try:
-        folder = small_files(repository, revision)
-        tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
-        sizes = {file.path: file.size for file in tree}
-        if isinstance(weights := choose(folder, tuple(sizes)), Failure):
-            return weights
-        total = sum(sizes[name] for name in weights.names)
-        large = missing_files(repository, folder, weights.names)
-        download(repository, folder.name, large, _reported(model, total, reporter))
-        snapshot_download(
-            repository,
-            revision=folder.name,
-            allow_patterns=[*SMALL_FILES, *weights.names],
-            tqdm_class=_counter(model, total, reporter),
-        )
+        with guarded():
+            folder = small_files(repository, revision)
+            tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
+            sizes = {file.path: file.size for file in tree}
+            if isinstance(weights := choose(folder, tuple(sizes)), Failure):
+                return weights
+            total = sum(sizes[name] for name in weights.names)
+            large = missing_files(repository, folder, weights.names)
+            if (full := _no_room(model, repository, large)) is not None:
+                return full
+            download(repository, folder.name, large, _reported(model, total, reporter))
+            snapshot_download(
+                repository,
+                revision=folder.name,
+                allow_patterns=[*SMALL_FILES, *weights.names],
+                tqdm_class=_counter(model, total, reporter),
+            )
     except EXPECTED as error:
         return unavailable(model, *explain(error, repository, revision or DEFAULT_REVISION))
     return FetchedModel(folder=folder, weights=weights)
+
+
+def _no_room(model: str, repository: str, files: Iterable[LargeFile]) -> Failure | None:
+    """The failure of a model that is larger than the disk has room for; nothing of it is fetched."""
+    wanted = sum(file.size_bytes - bytes_here(repository, file) for file in files)
+    free = shutil.disk_usage(constants.HF_HUB_CACHE).free
+    if wanted <= free:
+        return None
+    cause = (
+        f"it needs {download_text(wanted)} more below {constants.HF_HUB_CACHE}, where {download_text(free)} are free"
+    )
+    return unavailable(model, cause, "free space there, or set HF_HOME to another disk")
 
 
 def missing_files(repository: str, folder: Path, names: Iterable[str]) -> list[LargeFile]:
@@ -136,7 +159,8 @@ def fetch_configuration(
             return AbsentModel(missing_bytes=None)
     reporter.loading(model)
     try:
-        return small_files(repository, revision)
+        with guarded():
+            return small_files(repository, revision)
     except EXPECTED as error:
         cause, mend = explain(error, repository, revision or DEFAULT_REVISION)
     folder = "put a diffusers folder of its architecture beside it, called as the file without its suffix"
@@ -159,6 +183,10 @@ def small_files(repository: str, revision: str | None, *, local_only: bool = Fal
 def explain(error: BaseException, repository: str, revision: str) -> tuple[str, str]:
     """What went wrong and what the user can do, one line each."""
     place = constants.ENDPOINT
+    strange = next((cause for cause in _chain(error) if isinstance(cause, (StrangeAnswer, *_STRANGE))), None)
+    if strange is not None:
+        mend = "nothing of it is used; check HF_ENDPOINT, its mirror and the network"
+        return f"{place} sends what no hub does: {_line(strange)}", mend
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             mend = "free space there, or set HF_HOME to another disk"

@@ -16,6 +16,7 @@ from aura_daemon.config.engine import ModelSettings
 from aura_daemon.engines.model_files.downloads import bytes_here
 from aura_daemon.engines.model_files.find import chosen_by, hub_name
 from aura_daemon.engines.model_files.hub import DEFAULT_REVISION, EXPECTED, explain, missing_files, small_files
+from aura_daemon.engines.model_files.hub_guard import guarded
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import unavailable
 from aura_daemon.jobs.results import Failure
@@ -71,7 +72,8 @@ def licence_of(settings: ModelSettings) -> Licence | Failure:
     """The licence of a model on the hub."""
     repository, revision = hub_name(settings)
     try:
-        info = HfApi().model_info(repository, revision=revision or DEFAULT_REVISION)
+        with guarded():
+            info = HfApi().model_info(repository, revision=revision or DEFAULT_REVISION)
     except EXPECTED as error:
         return unavailable(settings.model, *explain(error, repository, revision or DEFAULT_REVISION))
     card = info.card_data.to_dict() if info.card_data is not None else {}
@@ -90,7 +92,8 @@ def offer_of(settings: ModelSettings, model_format: ModelFormat, half: bool, lic
     """What the daemon would fetch of a model on the hub; fetches its configuration and tokenizer."""
     repository, revision = hub_name(settings)
     try:
-        folder = small_files(repository, revision)
+        with guarded():
+            folder = small_files(repository, revision)
         tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
     except EXPECTED as error:
         return unavailable(settings.model, *explain(error, repository, revision or DEFAULT_REVISION))
@@ -100,7 +103,8 @@ def offer_of(settings: ModelSettings, model_format: ModelFormat, half: bool, lic
         return chosen
     absent = sum(sizes[name] for name in chosen.names if not (folder / name).exists())
     try:
-        begun = sum(bytes_here(repository, file) for file in missing_files(repository, folder, chosen.names))
+        with guarded():
+            begun = sum(bytes_here(repository, file) for file in missing_files(repository, folder, chosen.names))
     except EXPECTED as error:
         return unavailable(settings.model, *explain(error, repository, revision or DEFAULT_REVISION))
     cache = Path(constants.HF_HUB_CACHE)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from aura_daemon.config.engine import ALIASES
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, fetch_configuration
-from aura_daemon.engines.model_files.weights import unavailable
+from aura_daemon.engines.model_files.weights import header_fault, unavailable
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure
 
@@ -47,6 +47,8 @@ def find_checkpoint(model: str, path: Path, reporter: Reporter | None) -> Path |
 
 def _wrong_checkpoint(path: Path) -> str:
     """What the file is instead; empty for the right kind, and for a damaged file, which a later check refuses."""
+    if header_fault(path):
+        return ""
     try:
         with safe_open(path, framework="numpy") as file:
             names = set(file.keys())

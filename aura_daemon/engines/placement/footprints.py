@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 import re
@@ -11,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Final
 
 from safetensors import safe_open
 
+from aura_daemon.engines.model_files.configurations import read_json
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.mapped_weights import CHECKER, READER, stored_bytes, visits
@@ -143,7 +142,7 @@ def captioner_footprint(
     """
     size = placement.torch_dtype.itemsize
     parts, layers = _numbers(files)
-    config = _config(files.folder / "config.json")
+    config = read_json(files.folder / "config.json")
     text, vision = config.get("text_config", config), config.get("vision_config", {})
     side = int(vision.get("image_size", base.side_px))
     patches, looked = _looked(vision, base, side)
@@ -193,7 +192,7 @@ def generator_footprint(
         return whole
     size = placement.vae_dtype.itemsize
     tiny = sum(_numbers(files.decoder)[0].values()) * size
-    width = _first_channels(_config(files.decoder.folder / "config.json"), TINY_CHANNELS) / TINY_CHANNELS
+    width = _first_channels(read_json(files.decoder.folder / "config.json"), TINY_CHANNELS) / TINY_CHANNELS
     elements = TINY_ELEMENTS * width if files.at_turbo and not encodes else whole.vae_elements
     return replace(whole, vae_bytes=whole.vae_bytes + tiny, vae_elements=elements)
 
@@ -201,7 +200,7 @@ def generator_footprint(
 def _of_parts(
     files: ModelFiles, parts: Mapping[str, int], layers: Mapping[str, int], placement: Placement, *, with_checker: bool
 ) -> Footprint:
-    unet, vae = _config(files.folder / "unet" / "config.json"), _config(files.folder / "vae" / "config.json")
+    unet, vae = read_json(files.folder / "unet" / "config.json"), read_json(files.folder / "vae" / "config.json")
     return _of_generator(
         parts,
         max(layers.values(), default=0),
@@ -294,15 +293,6 @@ def _numbers(files: ModelFiles) -> tuple[Counter[str], Counter[str]]:
     return parts, layers
 
 
-def _first_channels(config: dict[str, Any], standard: int) -> int:
+def _first_channels(config: Mapping[str, Any], standard: int) -> int:
     channels = config.get("block_out_channels")
     return int(channels[0]) if isinstance(channels, list) and channels else standard
-
-
-def _config(file: Path) -> dict[str, Any]:
-    """A configuration, empty where it cannot be read: loading refuses such a model later."""
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return read if isinstance(read, dict) else {}

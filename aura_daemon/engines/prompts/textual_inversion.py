@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -88,6 +89,10 @@ class TextualInversions:
             return _refused(path, "is a pickle file, which can run any code", "save it as .safetensors")
         try:
             state = path.stat()
+            if not path.resolve().is_relative_to(Path(self._folder or "").resolve()):
+                return _refused(path, "is a link out of its folder, which is not followed", "put the file itself there")
+            if not stat.S_ISREG(state.st_mode):  # to open a named pipe would wait for its other end
+                return _refused(path, "is no file", "move it away")
             version = (state.st_size, state.st_mtime_ns)
             present = self._loaded.get(name)
             if present is not None and present.version == version:

@@ -124,7 +124,9 @@ def _inflated(packed: bytes) -> bytes | None:
 def _png_exif(content: bytes) -> Iterator[Span]:
     """The chunk `eXIf` (PNG specification, section 11.3.4.6)."""
     place = 8
-    while place < len(content):
+    for _ in range(_MOST_PARTS):
+        if place >= len(content):
+            return
         length = _number(content, place, 4)
         if content[place + 4 : place + 8] == b"eXIf":
             yield place + 8, place + 8 + length

@@ -90,7 +90,8 @@ class _Tiff:
             case 2 if count:  # ASCII
                 start = entry + 8 if count <= 4 else place
                 stored = self._content[start : start + min(count, _MOST_CHARACTERS)].partition(b"\0")[0]
-                return " ".join(stored.decode("utf-8", "replace").split())
+                text = stored.decode("utf-8", "replace")
+                return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
             case 3 if count:  # SHORT
                 return str(self.number(entry + 8, 2))
             case 4 | 13 if count:  # LONG, or the place of a list

@@ -128,11 +128,12 @@ class _Cursor:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        doubled = next(name for index, name in enumerate(names) if name in names[:index])
-        raise ValueError(f"the key {json.dumps(doubled)} stands twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {json.dumps(name)} stands twice")
+        found[name] = value
+    return found
 
 
 def _no_number(word: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -150,6 +151,13 @@ def test_what_nobody_knows_or_what_is_done_is_told(house: House, verb: CommandVe
     done, said = asked(house, verb, "cat.yaml", path="cat.yaml")
     assert not done
     assert said in ("cat.yaml: nothing of it is left to cancel", "cat.yaml: nothing of it has failed")
+
+
+def test_a_name_of_bytes_that_are_no_text_is_cancelled_through_a_running_daemon(house: House) -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    house.drop(name)
+    house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
+    assert asked(house, CommandVerb.CANCEL, name, path=name)[0]
 
 
 @pytest.mark.parametrize("disposition", ["archive", "delete", "keep"])

@@ -146,8 +146,10 @@ def test_an_avif_or_heic_whose_last_box_is_cut_off_has_no_end(brand: bytes) -> N
         b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0tEXt\0\0\0\0" * 100_001,
         b"GIF89a\1\0\1\0\0\0\0" + b"!\xff\0" * 60_000,
         media(b"avif") + b"\0\0\0\x08free" * 100_001,
+        b"\xff\xd8\xff" + b"\xff" * 200_000,
+        b"\xff\xd8" + b"\xff\xe0\0\2" * 200_000,
     ],
-    ids=["png", "gif", "avif"],
+    ids=["png", "gif", "avif", "jpeg of fill bytes", "jpeg of empty segments"],
 )
 def test_a_file_of_very_many_parts_is_left_to_the_decoder(content: bytes) -> None:
     assert ends(content) is None

@@ -498,6 +498,8 @@ def test_asking_for_what_is_not_there_is_a_broken_state(journal: Journal, ask: o
     with pytest.raises(BrokenState, match="knows no"):
         ask(journal)
     assert not journal.knows_source("x")
+    assert not journal.knows_source("\udcff.yaml")  # a name of bytes that are no text
+    assert journal.find_job("\udcff.yaml") is None
     assert journal.latest_source("x") is None
 
 

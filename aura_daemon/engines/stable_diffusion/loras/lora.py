@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from aura_daemon.engines.failures import first_line
+from aura_daemon.engines.model_files.weights import header_fault
 from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
 from aura_daemon.engines.stable_diffusion.loras.lora_layers import layers_without_place
 from aura_daemon.file_names import escaped
@@ -27,6 +28,9 @@ from aura_daemon.jobs.prompts.lora_names import EXTENSION, loras_meant
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 from aura_daemon.problems import nearest
+
+MOST_BYTES: Final = 2 << 30
+"""Of a file; a LoRA of rank 256 for Stable Diffusion 1.x has 1.2 GB."""
 
 KEPT: Final = 8
 """LoRAs whose content is kept: 20 to 150 MiB each for Stable Diffusion 1.x."""
@@ -140,11 +144,13 @@ class LoraAdapters:
             if present is not None and present.stamp == stamp:
                 self._contents.move_to_end(name)
                 return present
+            if fault := header_fault(file) or _size_fault(status.st_size):
+                raise UnusableLora(f"LoRA {escaped(name)} cannot be read: {fault}", _AGAIN)
             content = file.read_bytes()
             read = _Content(stamp=stamp, sha256=hashlib.sha256(content).hexdigest(), tensors=load(content))
         except (OSError, SafetensorError) as error:
             message = f"LoRA {escaped(name)} cannot be read: {first_line(str(error))}"
-            raise UnusableLora(message, "copy its file again, or leave it out") from None
+            raise UnusableLora(message, _AGAIN) from None
         self._contents[name] = read
         while len(self._contents) > KEPT:
             self._contents.popitem(last=False)
@@ -184,10 +190,15 @@ class LoraAdapters:
     def _all(self) -> dict[str, Path]:
         """Every LoRA by its name; `.SAFETENSORS` will do."""
         assert self._folder is not None
-        files = (file for file in self._folder.rglob("*") if file.suffix.lower() == EXTENSION)
+        files = (file for file in self._folder.rglob("*") if file.suffix.lower() == EXTENSION and file.is_file())
         return {file.relative_to(self._folder).as_posix()[: -len(EXTENSION)]: file for file in files}
 
 
+def _size_fault(size_bytes: int) -> str:
+    return f"it has {size_bytes:,} bytes, more than any LoRA" if size_bytes > MOST_BYTES else ""
+
+
+_AGAIN: Final = "copy its file again, or leave it out"
 _ANOTHER: Final = "take one that was trained for Stable Diffusion 1.x, or leave it out"
 
 

@@ -19,7 +19,11 @@ from aura_daemon.engines.placement.devices import Placement
 def load_tiny(files: ModelFiles, placement: Placement) -> Any:
     """An AutoencoderTiny without its encoder; raises what diffusers raises."""
     tiny: Any = diffusers.AutoencoderTiny.from_pretrained(
-        str(files.folder), dtype=placement.vae_dtype, variant=files.weights.variant, local_files_only=True
+        str(files.folder),
+        dtype=placement.vae_dtype,
+        variant=files.weights.variant,
+        use_safetensors=not files.weights.pickled,
+        local_files_only=True,
     )
     tiny.encoder = None
     tiny.to(placement.device, memory_format=torch.channels_last)

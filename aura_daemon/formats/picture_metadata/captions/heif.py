@@ -168,7 +168,10 @@ def _moved(place: _Place, meta: _Box, by: int) -> _Place:
 
 
 def _boxes(content: bytes, start: int, end: int) -> Iterator[_Box]:
-    """The boxes between two places; the last may reach to the end without saying how far that is."""
+    """The boxes between two places; the last of the file may reach to its end without saying how far that is.
+
+    Within another box it may not (ISO 14496-12, section 4.2): it would swallow what is written behind it.
+    """
     place = start
     for _ in range(_MOST_BOXES):
         if place == end:
@@ -176,7 +179,7 @@ def _boxes(content: bytes, start: int, end: int) -> Iterator[_Box]:
         length, body = int.from_bytes(content[place : place + 4]), place + 8
         if length == 1:
             length, body = int.from_bytes(content[place + 8 : place + 16]), place + 16
-        if length == 0:
+        if length == 0 and start == 0:
             length = end - place
         if length < body - place or place + length > end:
             raise CannotHold("it is cut short or damaged")

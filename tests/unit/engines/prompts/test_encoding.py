@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -296,6 +297,16 @@ def test_pickles_and_broken_files_are_refused_where_a_prompt_names_them(
     torch.save({"string_to_param": {"*": torch.zeros(1, 64)}}, tmp_path / name)
     assert words in refusal(prompting(pipe, tmp_path).encode("a dotx", ""))
     encoded(prompting(pipe, tmp_path).encode("a circle", ""))
+
+
+def test_what_is_no_file_of_the_folder_is_refused_and_not_opened(pipe: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "embeddings"
+    folder.mkdir()
+    os.mkfifo(folder / "dotx.safetensors")  # to open it would wait for ever
+    save_file({"emb_params": vectors_of(pipe, "star")}, tmp_path / "outside.safetensors")
+    (folder / "starx.safetensors").symlink_to(tmp_path / "outside.safetensors")
+    assert "is no file" in refusal(prompting(pipe, folder).encode("a dotx", ""))
+    assert "is a link out of its folder" in refusal(prompting(pipe, folder).encode("a starx", ""))
 
 
 def test_beside_a_pickle_the_safe_file_is_taken_and_what_is_neither_is_not_looked_at(pipe: Any, tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def test_json_has_a_row_for_each_job(name: str, text: str, expected: list[tuple[
         ("a.json", '["a red cat", " "]', 1, "a text or an object with `prompt`"),
         ("a.json", '{"prompts": ["a red cat"], "steps": 8}', 1, "nothing may stand beside `prompts`"),
         ("a.json", '{"prompt": "a", "prompt": "b"}', 1, 'the key "prompt" stands twice'),
+        ("a.json", "{" + "".join(f'"{key}":1,' for key in range(90_000)) + '"89999":1}', 1, "stands twice"),
         ("a.json", '{"prompt": "a", "cfg": NaN}', 1, "NaN is no number"),
         ("a.json", '{"prompt": "a", "x": ' + "[" * 100_000, 1, "nested too deep"),
         ("a.json", '{"prompt": "a", "x": "' + "," * MOST_SIGNS + '"}', None, "holds too much"),

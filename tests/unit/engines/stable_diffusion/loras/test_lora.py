@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,10 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> KeepingSe
     shutil.copy(STARS, outside / "outside.safetensors")
     (inside / "link.safetensors").symlink_to(outside / "outside.safetensors")
     (inside / "torn.safetensors").write_bytes(STARS.read_bytes()[:500])
+    os.mkfifo(inside / "pipe.safetensors")
+    with (inside / "vast.safetensors").open("wb") as vast:
+        vast.write(bytes(8))
+        vast.truncate((2 << 30) + 1)
     save_file({"a.weight": torch.zeros(2, 2)}, inside / "text.safetensors")
     wide = {name: torch.cat([tensor, tensor], dim=-1) for name, tensor in load_file(STARS).items()}
     save_file(wide, inside / "sdxl.safetensors")
@@ -203,12 +208,14 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> KeepingSe
         ("star", "LoRA star is not there; there are", "did you mean stars?"),
         (
             "nothing",
-            "is not there; there are flux, link, loha, one/twice, sdxl, stars, styles/again, text, torn",
+            "is not there; there are flux, link, loha, one/twice, sdxl, stars, styles/again, text, torn, vast",
             "name one of them",
         ),
         ("../outside", "LoRA ../outside is not there", ""),
         ("link", "LoRA link is a link out of its folder, which is not followed", "put the file itself there"),
         ("torn", "LoRA torn cannot be read", "copy its file again"),
+        ("pipe", "LoRA pipe is not there", "name one of them"),
+        ("vast", "LoRA vast cannot be read: it has 2,147,483,649 bytes, more than any LoRA", "copy its file again"),
         ("text", "LoRA text is none for this model", "trained for Stable Diffusion 1.x"),
         ("sdxl", "LoRA sdxl is none for this model", "trained for Stable Diffusion 1.x"),
         ("twice", "LoRA twice: there are several of this name: one/twice, two/twice", "name one of these"),
