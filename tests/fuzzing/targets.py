@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from aura_daemon.daemon.control_socket import MAX_MESSAGE_BYTES, received_command
 from aura_daemon.errors import Problem
@@ -33,20 +33,31 @@ from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.picture_copies import changed
-from aura_daemon.jobs.requests import RegenerateRequest
+from aura_daemon.jobs.requests import GenerateRequest, RegenerateRequest
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.metrics.http_pages import Pages
 from aura_daemon.metrics.http_protocol import END_OF_HEAD, MOST_HEAD_BYTES, HttpRequest, parsed
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.file_kinds import HEAD_BYTES
+from aura_daemon.workers.local.process import READS as WORKER_REPORTS
+from aura_daemon.workers.protocol import Finished, Loading, LogLine, Memory, PictureWanted, Question, Ready, Up
+from aura_daemon.workers.reports.checking import believed
+from aura_daemon.workers.reports.decoding import BrokenProtocol
+from aura_daemon.workers.reports.encoding import encoded
 from tests import corpus
 from tests.fuzzing.limits import must
+from tests.support.outcomes import make
 from tests.support.steps import SIDECAR
 
 CAPTION: Final = "a red circle & <more>"
 
 MOST_PROBLEM_CHARACTERS: Final = 1000
 """Of a problem as a person reads it; the corpus is held to the same."""
+
+DRAWN: Final = "drawn"
+"""The only job of a worker's batch."""
 
 Kind = Literal[SourceKind.JOB_FILE, SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE]
 
@@ -162,6 +173,29 @@ def _read_prompt(content: bytes) -> None:
     prompt_tags.extract_loras(prompt)
     kept = prompt_tags.without_comments(prompt)
     must(len(kept.text) <= len(prompt), "a text that grows without its comments")
+
+
+def _hear_worker(content: bytes) -> None:
+    """A worker that was taken over says what it likes: it is believed, or not to be trusted any further."""
+    try:
+        said = WORKER_REPORTS(memoryview(content))
+        if not isinstance(said, Question):
+            believed(cast(Up, said), {DRAWN: GenerateRequest(prompt="a", seed=1)}, {DRAWN})
+    except BrokenProtocol as error:
+        must(str(error).isprintable(), "a reason cannot be printed")
+
+
+def _reports() -> Iterator[bytes]:
+    memory = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
+    failure = Failure(kind=FailureKind.BAD_INPUT, message="a", mend="b")
+    made = make(Task(job_id=DRAWN, request=GenerateRequest(prompt="a", seed=1)))
+    told = (
+        *(Loading(model="m", done_bytes=1, total_bytes=2), LogLine(level="INFO", message="a")),
+        *(Finished(job_id=DRAWN, outcome=end, memory=memory, models=("m",)) for end in (failure, made)),
+        Ready(device="cpu", device_name="a", dtype="float32", rung="cpu", versions=(("torch", "2"),)),
+        PictureWanted(job_id=DRAWN, number=0),
+    )
+    return (b"".join(encoded(report)) for report in told)
 
 
 def _receive_command(content: bytes) -> None:
@@ -361,6 +395,20 @@ TARGETS: Final[dict[str, FuzzTarget]] = {
             (b'{"verb":"cancel","name":"a","path":"b","reply":"answer-1-0123abcd.sock"}', b'{"verb":"retry"}', b"[[[[")
         ),
         words=(b'"verb":', b'"cancel"', b'"retry"', b'"reply":', b'"name":', b'"path":', b"null", b"\\ud800", b"../"),
+    ),
+    "worker-message": FuzzTarget(
+        read=_hear_worker,
+        seeds=_reports,
+        words=(
+            b'"is": "Finished"',
+            b'"bytes": 0',
+            b'"job_id": "drawn"',
+            b"NaN",
+            b"1e999",
+            b"null",
+            b"[[],",
+            b"\\ud800",
+        ),
     ),
     "http": FuzzTarget(
         read=_answer_http,
