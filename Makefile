@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench bench-compare bench-peers demo run once test torture powercut ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check audit lock sbom clean help
+.PHONY: bench bench-compare bench-peers demo run once test torture powercut soak ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check audit lock sbom clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real fault
 
 powercut: $(INSTALLED_DEV) ## the contract under power cuts: whole machines, killed and booted again: minutes, user-mode-linux
 	$(BIN)/python -m tests.powercut $(POWERCUT_ARGS)
+
+soak: $(INSTALLED_DEV) ## two hours of mixed jobs and faults, and how memory, files and journal grow: best as root; SOAK_ARGS="--hours 8"
+	$(BIN)/python -m tests.soak --hours 2 --rate 20 $(SOAK_ARGS)
 
 ladder-check: $(INSTALLED_DEV) ## the ladder in ever less memory, jobs killed by the kernel: root, minutes, 2 GB on the disk
 	$(BIN)/python -m tests.checks.ladder_check $(LADDER_ARGS)

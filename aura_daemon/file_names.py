@@ -89,6 +89,13 @@ def failed_path(path: str) -> str:
     return portable_folder(folder) + slash + portable(output_stem(stem or name, None)) + (dot + extension) * bool(stem)
 
 
+def folder_behind(folder: str, source: str) -> str:
+    """The folder of the inbox for which a folder of the outbox stands: the source's, else the one of its name."""
+    own = source.rpartition("/")[0]
+    made = portable_folder(own)
+    return own if made and f"{folder}/".startswith(f"{made}/") else folder
+
+
 def candidates(stem: str) -> Iterator[str]:
     """Stems to try one after the other: `cat`, `cat.r2`, `cat.r3`, … without end."""
     yield stem

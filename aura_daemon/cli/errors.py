@@ -23,6 +23,7 @@ UNREAD = 141
 
 _MENDS: Final = {
     errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room: your quota on that disk is used up",
     errno.EROFS: "mount it writable, or name another folder",
     errno.EACCES: "run it as the owner, or mend the permissions",
     errno.EPERM: "run it as the owner, or mend the permissions",

@@ -105,6 +105,7 @@ def assemble_daemon(
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, inbox=inbox, overwrites=settings.existing == "overwrite")
         kept_parts = KeptParts(intake.claims.inputs, intake.claims.temp)
+        private_state.shut(intake.claims.renamed_claims, delivery.temp_folder)
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, kept_parts, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         extensions = extensions_of(

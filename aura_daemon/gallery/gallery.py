@@ -267,7 +267,13 @@ class Gallery:
             first = number
         links = paging.behind_index(first)
         self._stand_in(*links)
-        content = overview(self._journal, self._health, now=self._now(), total=self._journal.count_ended())
+        content = overview(
+            self._journal,
+            self._health,
+            now=self._now(),
+            total=self._journal.count_ended(),
+            is_for_few=self._results.is_for_few,
+        )
         drawn = chart([self._window[number].entry for number in sorted(self._window)])
         self._files.write_index(self._renderer.index(content, fragments, [page.name for page in links], drawn))
         self._written_s, self._news_s = self._monotonic(), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from aura_daemon.file_names import escaped
@@ -29,10 +30,17 @@ _WORDS: Final = {
 }
 
 
-def overview(journal: Journal, health: Health | None, *, now: str, total: int) -> IndexContent:
-    """The content of the index but for the results. `now`: UTC, ISO 8601."""
+def overview(
+    journal: Journal, health: Health | None, *, now: str, total: int, is_for_few: Callable[[Job], bool]
+) -> IndexContent:
+    """The content of the index but for the results; of jobs that are not for everybody only how many there are.
+
+    `now`: UTC, ISO 8601.
+    """
     current = health.current if health is not None and health.status is not Status.STOPPED else None
     running = journal.find_job(current.id) if current is not None else None
+    if running is not None and is_for_few(running):
+        running = None
     counts = journal.counts()
     return IndexContent(
         now=now,
@@ -40,7 +48,7 @@ def overview(journal: Journal, health: Health | None, *, now: str, total: int) -
         holdups=[_told(holdup) for holdup in health.holdups[:MOST_HOLDUPS]] if health is not None else (),
         current=_row(journal, running) if running is not None and running.state in OPEN else None,
         workers=[_worker(one) for one in health.workers] if health is not None and _tells_of_workers(health) else (),
-        queue=[_row(journal, job) for job in journal.next_queued(MOST_QUEUED)],
+        queue=[_row(journal, job) for job in journal.next_queued(MOST_QUEUED) if not is_for_few(job)],
         depth=sum(counts[state] for state in OPEN),
         total=total,
     )

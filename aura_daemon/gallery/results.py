@@ -17,6 +17,7 @@ from aura_daemon.gallery.webp_size import webp_size
 from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.ended import EndedRow
 from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import Job
 from aura_daemon.outbox.delivery import Delivered, Delivery
 
 MOST_WAITING_BYTES: Final = 32 << 20
@@ -39,7 +40,12 @@ class GalleryResults:
         """Job id -> a thumbnail that is not written yet."""
 
     def note(self, delivered: Delivered, produced: Produced) -> None:
-        """Keeps what is at hand of a result."""
+        """Keeps what is at hand of a result that everybody may see."""
+        try:
+            if self.is_for_few(delivered.job):
+                return
+        except OSError:  # nobody can tell now; its entry is made from journal and sidecar
+            return
         if delivered.document is not None and len(self._fresh) < MOST_FRESH:
             size = webp_size(produced.thumbnail) if produced.thumbnail else None
             self._fresh[delivered.job.id] = delivered, delivered.document, size
@@ -66,8 +72,13 @@ class GalleryResults:
         self._files.write_thumbnail(job_id, self._thumbnails[job_id])
         del self._thumbnails[job_id]
 
+    def is_for_few(self, job: Job) -> bool:
+        """Whether the folders of a job are not for everybody who may see the gallery."""
+        source = self._journal.source(job.source_id).path if job.folder else ""
+        return self._delivery.is_for_few(job.folder, source)
+
     def entry(self, row: EndedRow) -> GalleryEntry | None:
-        """The entry of something that has ended; None where the journal has forgotten it."""
+        """The entry of something that has ended; None where the journal has forgotten it, or few may see it."""
         if (fresh := self._fresh.pop(row.id, None)) is not None:
             delivered, document, size = fresh
             name, size = delivered.sidecar.name, size or self._thumbnail_size(row.id)
@@ -76,6 +87,9 @@ class GalleryResults:
         try:
             source = self._journal.source(job.source_id if job is not None else row.id)
         except BrokenState:
+            return None
+        folder = job.folder if job is not None else source.path.rpartition("/")[0]
+        if self._delivery.is_for_few(folder, source.path):
             return None
         if job is None or job.failure is not None:
             return made_entries.of_failure(row.number, source, job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import deque
@@ -49,6 +50,7 @@ from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.clock import SteadyClock, utc_now
 from aura_daemon.system.hardware.host_memory import machine_memory
+from aura_daemon.system.permissions import user_id, user_name
 from aura_daemon.system.processes import process_memory
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.local.worker_sandbox import what_is_open
@@ -152,6 +154,9 @@ class HealthRecorder:
         place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
         reason = f"{refused}: {error.strerror or error}{place}"
         mend = "Free room there, or mount it writable; nothing is lost, and it is tried again."
+        if error.errno == errno.EDQUOT:
+            owner = user_name(user_id())
+            mend = f"Free room, or have the quota of {owner} raised; nothing is lost, and it is tried again."
         wait_s = self.holdups.fail(what, reason=reason, mend=mend, now=time.monotonic())
         logger.error("{}; tried again in {:g} s", reason, wait_s)
         self.error(reason)

@@ -36,7 +36,7 @@ RETRY_S: Final = 10.0
 CLOSE_S: Final = 5.0
 """How long hooks that run may take to end when the daemon stops."""
 
-PASSING: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
+PASSING: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 """Why a program could not be started that can be started later: too many processes or files, no memory."""
 
 INTERRUPTED: Final = "it may have run: the daemon was ended while it ran, and it is not run again"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +48,7 @@ class JournalSweep:
             yield from self._forget_before(self.now - self.kept.age, most_bytes=None)
             self.journal.hook_events.forget_before(self.now - self.kept.age)
         if self.kept.size is not None:
-            yield from self._forget_before(self.now, most_bytes=self.kept.size)
+            yield from self._forget_before(inf, most_bytes=self.kept.size)  # the clock may be set back
         self.freed_bytes = used_bytes - self.journal.used_bytes()
 
     def told(self) -> str:

@@ -131,7 +131,7 @@ class Claims:
                     one = _Taken(id=source_id, file=file, target=work / source_id / file.path, is_copy=is_copy)
                     taken.append(one)
                     try:
-                        durable_files.make_folder(one.target.parent, is_private=is_copy)
+                        self._make_folder(one.target.parent)
                         place = self.inbox / file.path
                         one.end = self._copy(place, one.target) if is_copy else self._take(place, one)
                     except OSError as error:
@@ -159,7 +159,7 @@ class Claims:
         """Claims a failed file once more, as a new source with its old path; raises OSError, and the file stays."""
         source_id = self._new_id()
         target = self.work / source_id / path
-        durable_files.make_folder(target.parent, is_private=self._keeps)
+        self._make_folder(target.parent)
         durable_files.move(file, target, temp_folder=self.temp if self._keeps else self._own / "tmp")
         try:
             source = self.record(source_id, path, kind, target.lstat(), 0.0)
@@ -213,6 +213,12 @@ class Claims:
         self.put_back(file, source.path)
         logger.warning("{} was written to after it was read: put back into the inbox as a new file", source.id)
         return True
+
+    def _make_folder(self, folder: Path) -> None:
+        """Makes the folder of a claim; what the folder of the file hid from others stays hidden."""
+        if not self.is_copy(folder):
+            durable_files.make_folder(self._own)
+        durable_files.make_folder(folder, is_private=True)
 
     def record(self, source_id: str, path: str, kind: SourceKind, status: os.stat_result, settled_s: float) -> Source:
         """Journals a claimed file with its status; raises JournalRefused."""

@@ -2,7 +2,8 @@
 
 In: the path of a job file and the name it gives; no name means the image that is called like the job file. Out: the
 image, or all images of that name where the name is ambiguous. An image of exactly this name wins; else the one counts
-whose name differs in case, in composed characters or in its ending. Nothing outside the inbox is found, and no link.
+whose name differs in case, in composed characters or in its ending. Nothing outside the inbox is found, no link, and
+nothing that the owner of the job file may not read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aura_daemon.file_names import collision_key, free_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_listings import FolderListings
+from aura_daemon.intake.owners.naming_rights import MayName, NamingRights
 from aura_daemon.jobfile.keys.image_patterns import PatternsBelow, normalized
 from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.journal.journal import Journal
@@ -61,12 +63,19 @@ class ImageLookup:
     """Finds named images. Raises OSError where the file system cannot tell now."""
 
     def __init__(
-        self, claims: Claims, journal: Journal, listings: FolderListings, *, companions: tuple[str, ...]
+        self,
+        claims: Claims,
+        journal: Journal,
+        listings: FolderListings,
+        rights: NamingRights,
+        *,
+        companions: tuple[str, ...],
     ) -> None:
         """`companions`: names of folders whose images are there for job files to name."""
         self._claims = claims
         self._journal = journal
         self._listings = listings
+        self._rights = rights
         self._companions = companions
         self._walked: dict[str, list[str]] | None = None
 
@@ -76,19 +85,21 @@ class ImageLookup:
 
     def find(self, path: str, name: str | None) -> Reference:
         """The image that the job file at `path` calls `name`; the nearest that is meant."""
-        job = PurePosixPath(path)
+        job, may_name = PurePosixPath(path), self._rights.of(path)
         if name is None:
-            return self._find_namesake(job)
-        near = (self._at(str(place)) for place in self._places(job.parent, name))
-        exact = next((found for found in near if found is not None), None) or self._anywhere(name)
-        return exact or self._find_alike(job.parent, name)
+            return self._find_namesake(job, may_name)
+        near = (self._at(str(place), may_name) for place in self._places(job.parent, name))
+        exact = next((found for found in near if found is not None), None) or self._anywhere(name, may_name)
+        return exact or self._find_alike(job.parent, name, may_name)
 
     def matching(self, path: str, pattern: str) -> tuple[str, ...]:
         """The images in the inbox that `photos/*.jpg` stands for: beside the job file at `path`, else as for a name."""
+        may_name, inbox = self._rights.of(path), self._claims.inbox
         known = [path for paths in self._images_below_inbox().values() for path in paths]
         for place in self._folders(PurePosixPath(path).parent):
             patterns = PatternsBelow(folder="" if place == _TOP else str(place), patterns=(normalized(pattern),))
-            if found := in_order(image for image in known if patterns.matched_by(image)):
+            matched = (image for image in known if patterns.matched_by(image) and may_name(image, inbox / image))
+            if found := in_order(matched):
                 return found
         return ()
 
@@ -98,15 +109,19 @@ class ImageLookup:
         It may be done already: an image waits less long for a job file that names it than the job file for its image.
         """
         wanted = PurePosixPath(name) if name is not None else PurePosixPath(path)
+        may_name, place = self._rights.of(path), _folder(path)
         known, key = self._images_by_stem(), collision_key(wanted.stem)
-        place = _folder(path)
         if key in known and name is not None:  # in another folder
             near = key
         else:
             beside = (stem for stem, paths in known.items() if any(_folder(image) == place for image in paths))
             near = nearest_name(key, beside) or (nearest_name(key, known) if name is not None else "")
-        images = [image for image in known.get(near, ()) if self._at(image) is not None]
+        images = [image for image in known.get(near, ()) if self._at(image, may_name) is not None]
         return next((image for image in images if _folder(image) == place), next(iter(images), ""))
+
+    def may_read(self, path: str, other: str) -> bool:
+        """Whether the owner of the job file at `path` may read another file in the inbox."""
+        return self._rights.of(path)(other, self._claims.inbox / other)
 
     def is_companion_image(self, path: str) -> bool:
         """Whether an image lies in a companion folder, and is no job by itself."""
@@ -124,20 +139,26 @@ class ImageLookup:
                 yield above / companion
         yield _TOP
 
-    def _find_namesake(self, job: PurePosixPath) -> Reference:
-        exact = [image for ending in IMAGE_ENDINGS if (image := self._at(str(job.with_suffix(ending)))) is not None]
+    def _find_namesake(self, job: PurePosixPath, may_name: MayName) -> Reference:
+        paths = (str(job.with_suffix(ending)) for ending in IMAGE_ENDINGS)
+        exact = [image for path in paths if (image := self._at(path, may_name)) is not None]
         waiting = [image for image in exact if image.is_waiting]
-        return _only(waiting or exact) or self._find_namesake_alike(job)
+        return _only(waiting or exact) or self._find_namesake_alike(job, may_name)
 
-    def _find_namesake_alike(self, job: PurePosixPath) -> Reference:
+    def _find_namesake_alike(self, job: PurePosixPath, may_name: MayName) -> Reference:
         """The image beside a job file that is called like it but for case and composed characters."""
         key, folder = collision_key(job.stem), job.parent
         listing = self._listings.of(_folder(str(job)), since=self._listings.asked_at)
         names = [*listing.pictures.get(key, ()), *(name for name, _ in self._journal.images_beside(str(job), key))]
-        found = self._only_of(dict.fromkeys(str(folder / name) for name in names if _is_image(name)))
+        found = self._only_of(dict.fromkeys(str(folder / name) for name in names if _is_image(name)), may_name)
         return replace(found, is_exact=False) if isinstance(found, FoundImage) else found
 
-    def _at(self, path: str) -> FoundImage | None:
+    def _at(self, path: str, may_name: MayName) -> FoundImage | None:
+        """The image that was delivered under this path, where it may be named."""
+        found = self._anybodys_at(path)
+        return found if found is not None and may_name(path, found.file) else None
+
+    def _anybodys_at(self, path: str) -> FoundImage | None:
         """The image that was delivered under this path: in the inbox, claimed just now, or archived."""
         inbox = self._claims.inbox
         if lies_below(inbox / path, inbox):
@@ -152,12 +173,12 @@ class ImageLookup:
                 return FoundImage(file=archived, path=path, is_waiting=False)
         return None
 
-    def _anywhere(self, name: str) -> Reference:
+    def _anywhere(self, name: str, may_name: MayName) -> Reference:
         """The one image whose path ends with `name`; images in the inbox come before those that were claimed."""
         ending = [path for path in self._images_of(PurePosixPath(name).stem) if f"/{path}".endswith(f"/{name}")]
-        return self._only_of(ending)
+        return self._only_of(ending, may_name)
 
-    def _find_alike(self, folder: PurePosixPath, name: str) -> Reference:
+    def _find_alike(self, folder: PurePosixPath, name: str, may_name: MayName) -> Reference:
         """The one image whose path is `name` but for case and composed characters, else but for its ending too.
 
         Images of another ending far away are only near misses: they are rarely the same picture.
@@ -170,7 +191,7 @@ class ImageLookup:
             if key_of is collision_key:
                 fitting.append([path for path in images if f"/{keys[path]}".endswith(f"/{key_of(name)}")])
             for paths in fitting:
-                match self._only_of(paths):
+                match self._only_of(paths, may_name):
                     case FoundImage() as image:
                         return replace(image, is_exact=False)
                     case AmbiguousImage() as several:
@@ -189,9 +210,9 @@ class ImageLookup:
             found.setdefault(collision_key(PurePosixPath(path).stem), []).append(path)
         return found
 
-    def _only_of(self, paths: Iterable[str]) -> Reference:
+    def _only_of(self, paths: Iterable[str], may_name: MayName) -> Reference:
         """The only image of some; those in the inbox come before those that were claimed."""
-        found = [image for path in paths if (image := self._at(path)) is not None]
+        found = [image for path in paths if (image := self._at(path, may_name)) is not None]
         return _only([image for image in found if image.is_waiting] or found)
 
     def _images_below_inbox(self) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup, status_of
+from aura_daemon.intake.owners.naming_rights import NamingRights
 from aura_daemon.intake.pairing import Pairing
 from aura_daemon.intake.recipes.subjects import Subjects
 from aura_daemon.intake.sets.arriving import ArrivingSets
@@ -308,7 +309,8 @@ def assemble_judging(
     """
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     listings = FolderListings(settings.inbox, now=now)
-    image_lookup = ImageLookup(claims, journal, listings, companions=settings.companions)
+    rights = NamingRights(claims, journal)
+    image_lookup = ImageLookup(claims, journal, listings, rights, companions=settings.companions)
     wait_s = settings.reference_wait
     if drain:  # a script does not wait for as long as a daemon that goes on
         wait_s = min(wait_s, settings.incomplete_after)
@@ -320,6 +322,7 @@ def assemble_judging(
         take=settings.take,
         companions=settings.companions,
         now=now,
+        rights=rights,
     )
     pairing = Pairing(
         settings.inbox,

@@ -30,6 +30,7 @@ from aura_daemon.outbox.result_document import JobTimes, Unpublished, difference
 from aura_daemon.system import durable_files
 from aura_daemon.system.durable_files import StagedFile
 from aura_daemon.system.files import syncing
+from aura_daemon.system.files.shared_folders import is_narrower, make_like
 from aura_daemon.system.mount_guard import MountGuard
 
 
@@ -169,6 +170,7 @@ class Delivery(OutboxFiles):
 
     def _stage_payloads(self, publication: _Publication) -> None:
         job = publication.job
+        self._make_folder(publication)
         for payload in publication.result.produced.payloads:
             if not self._is_ours(job, payload.extension):  # else it is there from before a crash
                 self._stage(publication, self._path(job, job.stem + payload.extension), payload.content)
@@ -207,6 +209,23 @@ class Delivery(OutboxFiles):
         self.presence.require()
         target, temp_folder = self.root / name, self.temp_folder
         durable_files.write(target, content, temp_folder=temp_folder, replace=True, is_durable=is_durable)
+
+    def is_for_few(self, folder: str, source: str) -> bool:
+        """Whether not everybody who looks into outbox or inbox may look into a folder of results, or of their source.
+
+        `source`: the path of the source below the inbox.
+        """
+        own = source.rpartition("/")[0]
+        return (bool(folder) and is_narrower(self.root / folder, below=self.root)) or (
+            bool(own) and is_narrower(self.inbox / own, below=self.inbox)
+        )
+
+    def _make_folder(self, publication: _Publication) -> None:
+        """Makes the folder of a result, for those who may look into the folder of its source."""
+        folder = publication.job.folder
+        if folder:
+            model = self.inbox / file_names.folder_behind(folder, publication.asked.source.path)
+            make_like(self.root / folder, below=self.root, model=model, model_below=self.inbox)
 
     def _stage(self, publication: _Publication, target: Path, content: bytes) -> None:
         publication.staged.append(StagedFile(target, content, temp_folder=self.temp_folder, replace=self._overwrites))

@@ -33,10 +33,12 @@ class Previews:
         """Ids of jobs that have one."""
 
     def show(self, job: Job, content: bytes) -> None:
-        """Writes a preview over the job's last one."""
+        """Writes a preview over the job's last one; none where few may see the result, as all previews are together."""
         self._shown.add(job.id)
         try:
             self._delivery.presence.require()
+            if self._delivery.is_for_few(job.folder, f"{job.folder}/x"):
+                return
             durable_files.write(self._place(job), content, temp_folder=self._delivery.temp_folder, replace=True)
         except OSError as error:
             logger.debug("{} has no preview: {}", job.id, error.strerror)

@@ -45,6 +45,7 @@ from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
 from aura_daemon.system.files import syncing
+from aura_daemon.system.files.shared_folders import make_like
 
 _Ends: TypeAlias = "dict[str, tuple[Source, bool | OSError]]"
 """By the id of a source, whether it is gone, or why the file system refused that."""
@@ -144,7 +145,9 @@ class SourceDisposal:
         is_kept = self.policy is not SourcePolicy.DELETE and not self._claims.is_copy(file) and os.path.lexists(file)
         if not ended.is_to_be_archived or not is_kept:
             return
-        for target in free_names(unobstructed(self._claims.done, source.path)):
+        archive = unobstructed(self._claims.done, source.path)
+        self._make_folder(archive.parent, source, below=self._claims.done)
+        for target in free_names(archive):
             if os.path.lexists(target) and _same_content(target, source.sha256):
                 return  # a redelivery: the archive holds the same bytes
             try:
@@ -153,6 +156,12 @@ class SourceDisposal:
                 continue
             self.archive_bytes += source.size_bytes
             return
+
+    def _make_folder(self, folder: Path, source: Source, *, below: Path) -> None:
+        """Makes a folder for what was a file of the inbox, for those who may look into its folder there."""
+        durable_files.make_folder(below)
+        model = (self._claims.inbox / source.path).parent
+        make_like(folder, below=below, model=model, model_below=self._claims.inbox)
 
     def _remove(self, ended: _Ended) -> None:
         """Removes what is left of a claim."""
@@ -172,9 +181,12 @@ class SourceDisposal:
         def copy(target: Path) -> None:
             if not os.path.lexists(file):
                 return
+            stays = self._claims.inbox / source.path
+            is_known = self._claims.is_copy(file) and os.path.lexists(stays)
             if self._claims.is_copy(file):
                 os.utime(file)  # if moved back, its time tells it from the one that stays in the inbox
-            durable_files.copy(file, target, temp_folder=self._delivery.temp_folder)
+            temp_folder = self._delivery.temp_folder
+            durable_files.copy(file, target, temp_folder=temp_folder, stands_for=stays if is_known else None)
 
         report = self._hand_back(source.path, source.sha256, copy, source, job, failure)
         if report is not None:
@@ -201,7 +213,9 @@ class SourceDisposal:
         self, path: str, sha256: str, put: Callable[[Path], None], source: Source, job: Job | None, failure: Failure
     ) -> Path | None:
         """Has a file put into `failed/` and writes its report; None where a crash came after the report was written."""
-        for target in free_names(failed_place(self._delivery.root, path)):
+        place = failed_place(self._delivery.root, path)
+        self._make_folder(place.parent, source, below=self._delivery.root / file_names.FAILED_FOLDER)
+        for target in free_names(place):
             report = report_beside(target)
             if is_report_of(report, job.id if job is not None else source.id):
                 return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import is_sticky_for_us
 
 
 class SourcePolicy(StrEnum):
@@ -48,6 +49,9 @@ def choose(sources: str, inbox: Path) -> ChosenPolicy:
         return ChosenPolicy(disposition=SourcePolicy(sources), reason="as configured")
     if not durable_files.is_writable(inbox):
         return ChosenPolicy(disposition=SourcePolicy.KEEP, reason="the inbox is read-only")
+    if is_sticky_for_us(inbox):
+        reason = "the inbox is sticky: only its owner may move the files of others out of it (chmod -t to archive them)"
+        return ChosenPolicy(disposition=SourcePolicy.KEEP, reason=reason)
     for mark, tool in TWO_WAY_SYNC_MARKS.items():
         if os.path.lexists(inbox / mark):
             reason = f"{mark} says that {tool} keeps this inbox in step: moving a file would delete it on every device"

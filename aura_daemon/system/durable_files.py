@@ -10,15 +10,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BufferedRandom
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from aura_daemon.system.files import syncing
+from aura_daemon.system.files import syncing, unnamed_files
 from aura_daemon.system.private_state import FILE_MODE, FOLDER_MODE
 from aura_daemon.system.windows import needs_wsl2
 
@@ -131,8 +133,8 @@ def is_writable(folder: Path) -> bool:
 class StagedFile:
     """A file that is written and has no name yet: `sync`, then `publish`; `discard` whatever has happened.
 
-    No existing file is replaced unless `replace`. `temp_folder` must be on the target's file system. The mode follows
-    the umask, or is 0600 (`is_private`).
+    No existing file is replaced unless `replace`. `temp_folder` must be on the target's file system. Group and access
+    list are those that the target's folder gives, the mode follows the umask; or the mode is 0600 (`is_private`).
     """
 
     def __init__(
@@ -142,7 +144,7 @@ class StagedFile:
         self._replace = replace
         self._has_name = False
         self._temp = _prepare(target, temp_folder, is_private=is_private)
-        self._file = opened_for_writing(self._temp, is_private=is_private)
+        self._file, self._is_unnamed = _opened(self._temp, target.parent, is_private=is_private)
         try:
             self._file.write(content)
             self._file.flush()
@@ -156,8 +158,11 @@ class StagedFile:
 
     def publish(self, *, is_durable: bool = True) -> None:
         """Gives the file its name, which is durable by `sync_folder`; raises FileExistsError where it is taken."""
+        has_name = self._is_unnamed and _name(self._file, self._target, self._temp, replace=self._replace)
         self._file.close()
-        if self._replace:
+        if has_name:
+            pass
+        elif self._replace:
             self._temp.replace(self._target)
         elif _link(self._temp, self._target):
             self._temp.unlink()
@@ -265,39 +270,47 @@ def copy(
     below: Path | None = None,
     check: Callable[[os.stat_result], None] = lambda status: None,
     is_private: bool = False,
+    stands_for: Path | None = None,
 ) -> str:
     """Copies a regular file durably and verifies the copy by hash, which it returns; raises FileExistsError.
 
     `check` gets the status of the source's descriptor before anything is written, and may raise. The mode follows the
-    umask, or is 0600 (`is_private`).
+    umask, but lets in no more users than that of the source, or of what this is a copy of (`stands_for`); or it is 0600
+    (`is_private`).
     """
     temp = _prepare(target, temp_folder, is_private=is_private)
     digest = hashlib.sha256()
     try:
-        with (
-            os.fdopen(open_regular(source, below=below), "rb") as reader,
-            opened_for_writing(temp, is_private=is_private) as writer,
-        ):
+        with os.fdopen(open_regular(source, below=below), "rb") as reader:
             status = os.fstat(reader.fileno())
             check(status)
-            while chunk := reader.read(CHUNK_BYTES):
-                digest.update(chunk)
-                writer.write(chunk)
-            writer.flush()
-            syncing.sync(writer.fileno())
-        os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
-        if sha256_of(temp) != digest.hexdigest():
-            raise OSError(errno.EIO, "the copy does not hold what was written", os.fspath(target))
-        _rename(temp, target)
+            writer, is_unnamed = _opened(temp, target.parent, is_private=is_private)
+            with writer:
+                while chunk := reader.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    writer.write(chunk)
+                if not is_private:
+                    _restrict(writer.fileno(), status if stands_for is None else stands_for.lstat())
+                writer.flush()
+                syncing.sync(writer.fileno())
+                writer.seek(0)
+                if hashlib.file_digest(writer, "sha256").digest() != digest.digest():
+                    raise OSError(errno.EIO, "the copy does not hold what was written", os.fspath(target))
+                _set_times(writer, temp, status)
+                has_name = is_unnamed and _name(writer, target, temp, replace=False)
+        if has_name:
+            syncing.sync_folder(target.parent)
+        else:
+            _rename(temp, target)
     finally:
         temp.unlink(missing_ok=True)
     return digest.hexdigest()
 
 
-def opened_for_writing(temp: Path, *, is_private: bool) -> BinaryIO:
+def opened_for_writing(temp: Path, *, is_private: bool) -> BufferedRandom:
     """A new or emptied file; its mode follows the umask, or is 0600."""
     mode = FILE_MODE if is_private else 0o666
-    return open(temp, "wb", opener=lambda path, flags: os.open(path, flags, mode))
+    return open(temp, "w+b", opener=lambda path, flags: os.open(path, flags, mode))
 
 
 def make_folder(folder: Path, *, is_private: bool = False) -> None:
@@ -329,9 +342,67 @@ def _open(path: Path, below: Path | None) -> int:
         return os.open(path.name, flags, dir_fd=folder)
 
 
+def _opened(temp: Path, folder: Path, *, is_private: bool) -> tuple[BufferedRandom, bool]:
+    """A new file for a folder, and whether it has no name; else it is called `temp` for now."""
+    if is_private:
+        return opened_for_writing(temp, is_private=True), False
+    if (unnamed := unnamed_files.opened(folder)) is not None:
+        return unnamed, True
+    file = opened_for_writing(temp, is_private=False)
+    unnamed_files.take_group(file.fileno(), folder)
+    return file, False
+
+
+def _name(file: BufferedRandom, target: Path, temp: Path, *, replace: bool) -> bool:
+    """Gives a file without a name its name; False where there are no hard links: then its content is called `temp`."""
+    try:
+        if replace:
+            temp.unlink(missing_ok=True)
+            unnamed_files.name(file, temp)
+            temp.replace(target)
+        else:
+            unnamed_files.name(file, target)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+    else:
+        return True
+    file.seek(0)
+    with opened_for_writing(temp, is_private=False) as named:
+        shutil.copyfileobj(file, named, CHUNK_BYTES)
+        named.flush()
+        syncing.sync(named.fileno())
+        status = os.fstat(file.fileno())
+        _restrict(named.fileno(), status)
+        _set_times(named, temp, status)
+    return False
+
+
+def _restrict(descriptor: int, source: os.stat_result) -> None:
+    """Lets nobody read a copy who may not read its source; gives it to the source's owner, where that is allowed."""
+    if sys.platform == "win32":
+        return
+    copied = os.fstat(descriptor)
+    mode = stat.S_IMODE(copied.st_mode)
+    if mode & ~(source.st_mode | FILE_MODE):
+        os.fchmod(descriptor, mode & (source.st_mode | FILE_MODE))
+    if copied.st_uid != source.st_uid:
+        with suppress(OSError):
+            os.fchown(descriptor, source.st_uid, -1)
+
+
+def _set_times(file: BufferedRandom, temp: Path, source: os.stat_result) -> None:
+    where = file.fileno() if os.utime in os.supports_fd else temp
+    os.utime(where, ns=(source.st_atime_ns, source.st_mtime_ns))
+
+
 def _prepare(target: Path, temp_folder: Path, *, is_private: bool) -> Path:
-    """Makes the folders for a file to write; returns the temporary path to write to first."""
-    make_folder(temp_folder, is_private=is_private)
+    """Makes the folders for a file to write; returns the temporary path to write to first.
+
+    Nobody else looks into a temporary folder, whatever the folder of the target is.
+    """
+    make_folder(temp_folder.parent, is_private=is_private)
+    make_folder(temp_folder, is_private=True)
     make_folder(target.parent, is_private=is_private)
     return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
 

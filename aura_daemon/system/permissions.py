@@ -41,6 +41,14 @@ def is_others_link(status: os.stat_result, inbox: Path) -> bool:
     return status.st_nlink > 1 and status.st_uid not in (user_id(), inbox.stat().st_uid)
 
 
+def is_sticky_for_us(folder: Path) -> bool:
+    """Whether this user may not move the files of others out of a folder, as in /tmp (mode 1777)."""
+    if sys.platform == "win32":
+        return False
+    status = folder.stat()
+    return bool(status.st_mode & stat.S_ISVTX) and user_id() not in (0, status.st_uid)
+
+
 def user_name(number: int) -> str:
     """The name of a user, or their number where they have none."""
     if sys.platform != "win32":
@@ -66,9 +74,19 @@ def _denying(file: Path, *, writes: bool, updates: bool) -> tuple[Path, str]:
     for folder in reversed(file.parents):
         if not _may(folder, os.X_OK | (os.W_OK if writes and folder == file.parent else 0)):
             return folder, "chmod or chown that folder"
+    if writes and is_sticky_for_us(file.parent) and _is_others(file):
+        return file.parent, "only the owner of a file may move it out of a sticky folder: chmod -t that folder"
     if may_update(file) if updates else _may(file, os.R_OK):
         return file, "its file system or a security module forbids it"
     return file, "chmod or chown it"
+
+
+def _is_others(file: Path) -> bool:
+    """Whether a file is there and belongs to somebody else."""
+    try:
+        return file.lstat().st_uid != user_id()
+    except OSError:
+        return False
 
 
 def _may(path: Path, mode: int) -> bool:

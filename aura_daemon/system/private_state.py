@@ -58,6 +58,15 @@ def tighten(folder: Path, *, is_managed: bool) -> None:
         _tighten(folder)
 
 
+def shut(*folders: Path) -> None:
+    """Takes from everybody else folders of ours in inbox and outbox that only this program looks into.
+
+    What lies in them for a moment comes from folders that may be closed to others. Missing ones stay missing.
+    """
+    for folder in folders:
+        _tighten(folder)
+
+
 def is_everybodys(status: os.stat_result) -> bool:
     """Whether every user of the machine can read a file; on Windows modes say nothing of that."""
     return sys.platform != "win32" and bool(status.st_mode & stat.S_IROTH)
@@ -67,4 +76,7 @@ def _tighten(place: Path) -> None:
     with suppress(OSError):
         mode = place.lstat().st_mode
         if mode & _OTHERS and not stat.S_ISLNK(mode):
-            place.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+            try:
+                place.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+            except PermissionError:  # systemd's RestrictSUIDSGID: no mode with the setgid bit can be set
+                place.chmod(stat.S_IMODE(mode) & ~_OTHERS & ~stat.S_ISGID)

@@ -78,6 +78,10 @@ def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
         found
         | {
             "the outbox's disk is full, then not": (faults.full_disk, no_mounts),
+            "the outbox's quota is used up, then not": (
+                faults.used_up_quota,
+                no_mounts or ("" if shutil.which("mkfs.btrfs") else "btrfs-progs is not installed"),
+            ),
             "the outbox is remounted read-only": (faults.read_only_outbox, no_mounts),
             "the journal's disk is full, then not": (faults.full_state_disk, no_mounts),
             "the inbox is unmounted and back": (faults.unmounted("inbox"), no_mounts),

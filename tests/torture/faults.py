@@ -23,6 +23,9 @@ from tests.support.light_daemon import DIE_AT
 from tests.support.programs import ROOT, Program
 from tests.torture.ledger import Ledger, Verdict, living, place_of, torture_program
 
+QUOTA_DISK_BYTES = 256 << 20
+"""btrfs needs more than 100 MB."""
+
 
 def killed_at_random(house: House, times: int) -> Verdict:
     """kill -9 at random instants while files arrive; then one daemon finishes."""
@@ -99,6 +102,28 @@ def full_disk(house: House) -> Verdict:
             _drop(house, ledger, 5)
             program.until(lambda: program.health().get("status") == "degraded")
             filler.unlink()
+
+        return living(house, work, AURA_RETRY_FIRST="0.3", AURA_RETRY_AT_MOST="0.5")
+
+
+def used_up_quota(house: House) -> Verdict:
+    """The outbox's quota is used up (EDQUOT, by a quota group of btrfs, which holds for root too), then not."""
+    image = house.root / "btrfs"
+    with image.open("wb") as file:
+        file.truncate(QUOTA_DISK_BYTES)
+    _run("mkfs.btrfs", "-q", image)
+    with mounted(house.outbox, "-o", "loop", str(image)):
+        _run("btrfs", "quota", "enable", house.outbox)
+        _run("btrfs", "qgroup", "limit", "8M", house.outbox)
+
+        def work(program: Program, ledger: Ledger) -> None:
+            filler = house.outbox / ".filler"
+            fill(filler)
+            _run("btrfs", "filesystem", "sync", house.outbox)
+            _drop(house, ledger, 5)
+            program.until(lambda: "quota of" in str(program.health().get("holdups")))
+            filler.unlink()
+            _run("btrfs", "filesystem", "sync", house.outbox)
 
         return living(house, work, AURA_RETRY_FIRST="0.3", AURA_RETRY_AT_MOST="0.5")
 

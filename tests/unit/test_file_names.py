@@ -399,3 +399,19 @@ def test_a_long_name_is_cut_short_where_a_number_follows() -> None:
     assert first.name == "x" * 250 + ".yaml"
     assert all(len(other.name) <= file_names.MOST_NAME_BYTES for other in others)
     assert len({first, *others}) == 12
+
+
+@pytest.mark.parametrize(
+    ("folder", "source", "behind"),
+    [
+        ("alice", "alice/cat.yaml", "alice"),
+        ("alice/trips", "alice/cat.yaml", "alice"),
+        ("alice-", "alice?/cat.yaml", "alice?"),
+        ("alices", "alice/cat.yaml", "alices"),
+        ("bob", "alice/cat.yaml", "bob"),
+        ("bob", "cat.yaml", "bob"),
+        ("", "cat.yaml", ""),
+    ],
+)
+def test_a_folder_of_the_outbox_stands_for_one_of_the_inbox(folder: str, source: str, behind: str) -> None:
+    assert file_names.folder_behind(folder, source) == behind

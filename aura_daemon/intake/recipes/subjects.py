@@ -56,7 +56,7 @@ class Subjects:
             if not isinstance(found, FoundImage):
                 return None
             content, image = self._content(found.file), found.path
-        return PictureFacts(text=self._text_of(image), exif=exif_tags(content or b""))
+        return PictureFacts(text=self._text_of(path, image), exif=exif_tags(content or b""))
 
     def _content(self, file: Path) -> bytes:
         try:
@@ -64,12 +64,14 @@ class Subjects:
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile):
             return b""
 
-    def _text_of(self, image: str) -> str:
-        """What stands in the `.txt` of a picture, whatever the case of its name."""
+    def _text_of(self, path: str, image: str) -> str:
+        """What stands in the `.txt` of a picture, whatever the case of its name, and the owner of `path` may read."""
         folder, _, name = image.rpartition("/")
         listing = self._listings.of(folder, since=self._listings.asked_at)
         text = next((text for text in sorted(listing.texts) if belongs(text, name)), None)
-        return read_text(self._inbox / folder / text, below=self._inbox) if text is not None else ""
+        if text is None or not self._image_lookup.may_read(path, f"{folder}/{text}" if folder else text):
+            return ""
+        return read_text(self._inbox / folder / text, below=self._inbox)
 
 
 class SubjectsOnDisk:

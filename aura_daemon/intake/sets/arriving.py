@@ -85,14 +85,15 @@ class ArrivingSets:
             found.append((arriving, self._finder.found(job, images)))
         if any(len(one.pictures) > MOST_PICTURES for _, one in found):
             return None
-        missing = (self._of_one(arriving, one) for arriving, one in found)
+        missing = (self._of_one(job, arriving, one) for arriving, one in found)
         return next((reason for reason in missing if reason is not None), None)
 
     def job_of(self, picture: str) -> str | None:
         """The job file that waits in the inbox and whose set holds a picture."""
         for job, sets in self._sets.items():
             for arriving in sets.values():
-                if picture in arriving.stamps or any(any(below.matched_by(picture)) for below in arriving.below):
+                is_held = picture in arriving.stamps or any(any(one.matched_by(picture)) for one in arriving.below)
+                if is_held and self._finder.may_name(job, picture):
                     return job
         return None
 
@@ -100,7 +101,7 @@ class ArrivingSets:
         """A job file waits no longer."""
         self._sets.pop(job, None)
 
-    def _of_one(self, arriving: _Arriving, found: FoundSet) -> MissingPictures | None:
+    def _of_one(self, job: str, arriving: _Arriving, found: FoundSet) -> MissingPictures | None:
         now = self._now()
         stamps = {}
         for path in found.pictures:
@@ -114,7 +115,7 @@ class ArrivingSets:
             return None
         if (unfinished := self._unfinished(found.coming)) is not None:
             return MissingPictures(reason=f"{unfinished}, which is still being copied", is_arriving=True)
-        if unmatched := self._finder.unmatched(found):
+        if unmatched := self._finder.unmatched(job, found):
             shown = file_names.escaped(unmatched[0])
             return MissingPictures(reason=f"pictures that match {shown}", is_arriving=False)
         if now - arriving.changed_s < self._quiet_s:

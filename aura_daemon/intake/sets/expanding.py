@@ -84,7 +84,7 @@ class SetExpander:
                 f"`images` match {len(found.pictures):,} pictures; a file names at most {MOST_PICTURES:,}",
                 "Split the set by folders, or by how names begin, into several files.",
             )
-        taken = self._taken(found.patterns)
+        taken = self._taken(source.path, found.patterns)
         found = self._finder.found(source.path, spec.images)
         elsewhere = tuple(path for path in taken if path not in found.pictures)
         matched = {pattern for path in elsewhere for pattern in found.patterns.matched_by(path)}
@@ -145,9 +145,9 @@ class SetExpander:
                 return folder
         raise AssertionError("candidates never end")
 
-    def _taken(self, patterns: PatternsBelow) -> list[str]:
+    def _taken(self, path: str, patterns: PatternsBelow) -> list[str]:
         """The pictures of the set that were claimed by themselves not long ago; those not begun lie there again."""
-        claimed = self._finder.claimed(patterns)
+        claimed = self._finder.claimed(path, patterns)
         for image in claimed:
             if {job.state for job in self._journal.jobs_of(image.id)} == {JobState.QUEUED}:
                 self._put_back(image)

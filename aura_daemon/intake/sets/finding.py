@@ -1,7 +1,7 @@
 """Finds the pictures of a set: those below the inbox whose paths match the patterns of a job file, in order.
 
 Left out is what is never a job: hidden files and our own, conflict copies, what `ignore` names, links. So are pictures
-in companion folders that no pattern names.
+in companion folders that no pattern names, and those that the owner of the job file may not read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, PICTURE_EXTENSIONS, extension_of
 from aura_daemon.intake.companions import COMPANION_S
+from aura_daemon.intake.owners.naming_rights import MayName, NamingRights
 from aura_daemon.jobfile.keys.image_patterns import PatternsBelow, begins_with_a_name, folder_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source
@@ -59,11 +60,13 @@ class SetFinder:
         take: Sequence[str],
         companions: Sequence[str],
         now: Callable[[], float],
+        rights: NamingRights | None = None,
     ) -> None:
         """`ignore`, `take` and `companions`: as configured. `now`: seconds since the epoch.
 
-        Without a journal nothing was claimed.
+        Without a journal nothing was claimed. Without `rights` every picture that this process sees may be named.
         """
+        self._rights = rights
         self._inbox = inbox
         self._journal = journal
         self._ignore = ignore
@@ -75,13 +78,18 @@ class SetFinder:
     def found(self, job: str, images: Sequence[str]) -> FoundSet:
         """The set that the job file at `job` names: from its folder, or else from the top of the inbox."""
         folder = job.rpartition("/")[0]
-        near = self._found(PatternsBelow(folder=folder, patterns=tuple(images)))
+        may_name = self._rights.of(job) if self._rights is not None else None
+        near = self._found(PatternsBelow(folder=folder, patterns=tuple(images)), may_name)
         if near.pictures or near.coming or not folder or not all(map(begins_with_a_name, images)):
             return near
-        far = self._found(PatternsBelow(folder="", patterns=tuple(images)))
+        far = self._found(PatternsBelow(folder="", patterns=tuple(images)), may_name)
         return far if far.pictures or far.coming else near
 
-    def claimed(self, patterns: PatternsBelow) -> list[Source]:
+    def may_name(self, job: str, picture: str) -> bool:
+        """Whether the owner of the job file at `job` may read a picture in the inbox."""
+        return self._rights is None or self._rights.of(job)(picture, self._inbox / picture)
+
+    def claimed(self, job: str, patterns: PatternsBelow) -> list[Source]:
         """The pictures that match and were claimed by themselves not long ago, before anybody knew of a set."""
         if (journal := self._journal) is None:
             return []
@@ -91,30 +99,34 @@ class SetFinder:
             for image in journal.images_taken(start, since=self._now() - COMPANION_S)
             if any(True for _ in patterns.matched_by(image.path))
             and not journal.namers(image.path, image.size_bytes, image.modified_ns)
+            and (self._rights is None or self._rights.may_take(job, image))
         ]
 
-    def unmatched(self, found: FoundSet) -> list[str]:
-        """The patterns that match nothing in the inbox, nor what was claimed just before."""
+    def unmatched(self, job: str, found: FoundSet) -> list[str]:
+        """The patterns of a job file that match nothing in the inbox, nor what was claimed just before."""
         if not found.unmatched:
             return []
         claimed = {
-            pattern for image in self.claimed(found.patterns) for pattern in found.patterns.matched_by(image.path)
+            pattern for image in self.claimed(job, found.patterns) for pattern in found.patterns.matched_by(image.path)
         }
         return [pattern for pattern in found.unmatched if pattern not in claimed]
 
-    def _found(self, patterns: PatternsBelow) -> FoundSet:
+    def _found(self, patterns: PatternsBelow, may_name: MayName | None) -> FoundSet:
         found = _Matches()
         for start in patterns.starts:
             for path in self._files(start):
                 name = path.rpartition("/")[2]
                 if extension_of(name) in IMAGE_EXTENSIONS:
                     matched = [one for one in patterns.matched_by(path) if self._may_be_of(path, patterns.folder, one)]
-                    if matched and self._is_job(path):
+                    if not matched or (may_name is not None and not may_name(path, self._inbox / path)):
+                        continue
+                    if self._is_job(path):
                         found.pictures.add(path)
                         found.matched.update(matched)
                 elif extension_of(later := name_to_be(name)) in PICTURE_EXTENSIONS:
                     becomes = path[: len(path) - len(name)] + later
-                    found.coming += [path] * any(True for _ in patterns.matched_by(becomes))
+                    is_of_set = any(True for _ in patterns.matched_by(becomes))
+                    found.coming += [path] * (is_of_set and (may_name is None or may_name(path, self._inbox / path)))
         return FoundSet(
             patterns=patterns,
             pictures=tuple(sorted(found.pictures)),

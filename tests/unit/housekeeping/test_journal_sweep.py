@@ -200,6 +200,11 @@ def test_a_journal_that_is_too_large_forgets_the_oldest_until_it_fits(house: Hou
     opened.journal.close()
 
 
+def test_a_journal_that_is_too_large_forgets_though_the_clock_was_set_back(kept: Kept) -> None:
+    assert kept.sweep(days=-1, size=0).deleted == 2
+    assert kept.paths() == ["newest.yaml"]
+
+
 def test_what_is_under_way_is_never_forgotten(house: House) -> None:
     house.drop("cat.yaml")
     house.drop("newest.yaml")

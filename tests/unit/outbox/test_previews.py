@@ -47,6 +47,16 @@ def test_a_preview_that_cannot_be_written_disturbs_nobody(door: Door, mount: Mou
     assert door.house.visible(door.house.outbox) == []
 
 
+def test_a_preview_of_what_few_may_see_is_not_written(door: Door) -> None:
+    door.house.drop("alice/cat.yaml")
+    (door.house.inbox / "alice").chmod(0o700)
+    _, (job,) = admit(door, "alice/cat.yaml")
+    previews = Previews(door.outbox)
+    previews.show(job, b"preview")
+    previews.end(job)
+    assert not (door.house.outbox / FOLDER).exists()
+
+
 @pytest.mark.parametrize("name", ["x" * 250 + ".yaml", "caf\udce9.yaml"])
 def test_any_name_has_its_preview(door: Door, name: str) -> None:
     door.house.drop(name)

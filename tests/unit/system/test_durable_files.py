@@ -99,6 +99,20 @@ def test_the_mode_follows_the_umask(tmp_path: Path, temp: Path, umask: int) -> N
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [(0o600, 0o600), (0o640, 0o640), (0o444, 0o644), (0o666, 0o644)])
+def test_a_copy_lets_in_nobody_whom_its_source_does_not(tmp_path: Path, temp: Path, theirs: int, ours: int) -> None:
+    source, stands_for = tmp_path / "source", tmp_path / "stands for"
+    source.write_bytes(b"x")
+    source.chmod(theirs)
+    durable_files.copy(source, tmp_path / "copy", temp_folder=temp)
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == ours
+    source.chmod(0o600)
+    stands_for.touch()
+    stands_for.chmod(theirs)
+    durable_files.copy(source, tmp_path / "other", temp_folder=temp, stands_for=stands_for)
+    assert stat.S_IMODE((tmp_path / "other").stat().st_mode) == ours
+
+
 def test_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         durable_files.write(small_disk / "cat.png", b"x" * 200_000, temp_folder=small_disk / "tmp")

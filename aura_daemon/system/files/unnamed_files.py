@@ -1,0 +1,51 @@
+"""A file that is written where it will lie before it has a name: its group and access list are what that folder gives.
+
+In: a folder. Out: a file without a name (Linux: O_TMPFILE), which nobody sees and no crash leaves behind. NFS, SMB and
+most FUSE file systems have none; there a file gets a temporary name elsewhere, and `take_group` its group.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import suppress
+from io import BufferedRandom
+from pathlib import Path
+
+
+def opened(folder: Path) -> BufferedRandom | None:
+    """A new file in a folder, without a name; None where there is no such thing. Its mode follows umask or folder."""
+    if sys.platform != "linux":
+        return None
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError:  # where files cannot be made at all, the attempt with a name says why
+        return None
+    if not os.path.exists(_link_to(descriptor)):  # noqa: PTH110 - without /proc a file gets no name any more
+        os.close(descriptor)
+        return None
+    return os.fdopen(descriptor, "w+b")
+
+
+def name(file: BufferedRandom, target: Path) -> None:
+    """Gives the file its name; raises FileExistsError where it is taken."""
+    if sys.platform != "linux":
+        raise AssertionError("nobody has a file without a name here")
+    descriptor = file.fileno()
+    # With `src_dir_fd` Python calls linkat, which alone follows the link of /proc; the path is absolute.
+    os.link(_link_to(descriptor), target, src_dir_fd=descriptor, follow_symlinks=True)
+
+
+def take_group(descriptor: int, folder: Path) -> None:
+    """Gives a file that was made elsewhere the group of a folder whose files take it (setgid), where it may."""
+    if sys.platform == "win32":
+        return
+    status = folder.stat()
+    if status.st_mode & stat.S_ISGID and os.fstat(descriptor).st_gid != status.st_gid:
+        with suppress(OSError):
+            os.fchown(descriptor, -1, status.st_gid)
+
+
+def _link_to(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
