@@ -39,7 +39,7 @@ from aura_daemon.jobs.requests import (
     kind_of,
 )
 from aura_daemon.jobs.sources import Accept
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 
 FAILED = 1
@@ -96,7 +96,7 @@ class _Checker:
         if isinstance(folders, Problem):
             return (folders,)
         try:
-            content = durable_files.read(file, most_bytes=MOST_BYTES).content
+            content = regular_files.read(file, most_bytes=MOST_BYTES).content
         except OSError as error:
             return (Problem(file=name, message=f"cannot be read: {why_denied(error, file.absolute())}"),)
         if is_settings(file.name):

@@ -11,6 +11,7 @@ from aura_daemon.config.monitoring import HttpConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import durable_files, private_state
+from aura_daemon.system.files import regular_files
 
 MOST_TOKEN_BYTES: Final = 512
 
@@ -57,7 +58,7 @@ def is_open_secret(http: HttpConfig) -> bool:
 
 def _content(file: Path) -> str:
     try:
-        read = durable_files.read(file, most_bytes=MOST_TOKEN_BYTES + 2)
+        read = regular_files.read(file, most_bytes=MOST_TOKEN_BYTES + 2)
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}; {_MAKE_ONE}"
         raise UserError([Problem(key="http.token_file", message=message)]) from None

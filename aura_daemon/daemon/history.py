@@ -26,7 +26,7 @@ from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.outbox_files import PAYLOAD_EXTENSIONS
 from aura_daemon.outbox.result_files import output_of, sidecar_path_of
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 PAGE: Final = 100
 """Rows that are read at once."""
@@ -213,7 +213,7 @@ def _pictures(count: int) -> str:
 def _caption_in(file: Path) -> str:
     """The text of a caption; empty where it is gone."""
     try:
-        return durable_files.read(file, most_bytes=MOST_CAPTION_BYTES).content.decode("utf-8", "replace").strip()
+        return regular_files.read(file, most_bytes=MOST_CAPTION_BYTES).content.decode("utf-8", "replace").strip()
     except OSError:
         return ""
 

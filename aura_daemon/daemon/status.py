@@ -14,7 +14,7 @@ from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health, Holdup
 from aura_daemon.journal.database import FILE_NAME
 from aura_daemon.journal.overview import JournalOverview, RecordedFailure
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 RECENT_JOBS: Final = 500
 """The last jobs among which failures are looked for: as many as one file may have."""
@@ -51,7 +51,7 @@ def read_status(state: Path, *, with_failures: bool = True) -> DaemonStatus:
     health = heartbeat.read(state)
     is_running = health is not None and heartbeat.is_alive(health)
     with suppress(PermissionError):  # which the journal tells
-        if not durable_files.exists(state / FILE_NAME):
+        if not regular_files.exists(state / FILE_NAME):
             return DaemonStatus(is_running=is_running, health=health, job_counts=None)
     try:
         journal = JournalOverview(state / FILE_NAME)

@@ -29,6 +29,7 @@ from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.validation import RegenerateSpec
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.permissions import why_denied
 
@@ -235,7 +236,7 @@ def _read(path: Path) -> bytes | Problem:
     if path.is_dir():
         return Problem(file=shown, message="is a folder: name its files")
     try:
-        return durable_files.read(path.resolve()).content  # a link to a picture stands for the picture
+        return regular_files.read(path.resolve()).content  # a link to a picture stands for the picture
     except OSError as error:
         return Problem(file=shown, message=f"cannot be read: {why_denied(error, path.absolute())}")
 

@@ -23,7 +23,7 @@ from aura_daemon.formats.file_types import (
 from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.outbox_files import PAYLOAD_EXTENSIONS
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.watch import ignored_names
 
 MOST_NAME_CHARACTERS: Final = 48
@@ -50,7 +50,7 @@ def placed(settings: Settings, name: str, telling: str) -> tuple[str, str] | Pro
         return Problem(key="name", message=message, given=shown)
     if ignored := ignored_names.verdict(f"{text}.yaml", ignore=settings.ignore, take=settings.take):
         return Problem(key="name", message=f"such a file would be left alone: {ignored}", given=shown)
-    if durable_files.leads_astray((settings.inbox / path).parent, below=settings.inbox):
+    if regular_files.leads_astray((settings.inbox / path).parent, below=settings.inbox):
         return Problem(key="name", message="a link on the way leads out of the inbox", given=shown)
     stem = file_names.output_stem(path.name.lstrip("_") or "job", None)
     return "" if len(path.parts) == 1 else path.parent.as_posix(), stem

@@ -12,7 +12,7 @@ from aura_daemon.intake.input_images import InputImages, NotTaken
 from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.outbox.result_document import Unpublished
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 
 def with_written_copy(result: Unpublished, copy: PictureCopy, images: InputImages) -> Produced:
@@ -22,7 +22,7 @@ def with_written_copy(result: Unpublished, copy: PictureCopy, images: InputImage
         original = images.of(result.job, result.source).image
         is_the_same = original is not None and original.sha256 == copy.original_sha256
         reason = "the picture was changed meanwhile"
-    except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
+    except (FileNotFoundError, PermissionError, regular_files.NotARegularFile) as error:
         original, is_the_same = None, False
         reason = f"the picture cannot be read any more ({error.strerror})"
     except NotTaken as error:

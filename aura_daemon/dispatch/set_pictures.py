@@ -20,7 +20,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.result_files import output_of
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 
 def pictures_of(job: Job, journal: Journal, images: InputImages, delivery: Delivery) -> list[SetPicture]:
@@ -98,8 +98,8 @@ def _delivered_name(member: Job, image: str, folder: str, outbox: Path) -> str:
 def _text_at(place: Path, inbox: Path) -> str | None:
     below = inbox if place.is_relative_to(inbox) else None
     try:
-        content = durable_files.read(place, most_bytes=MOST_BYTES, below=below).content
-    except (FileNotFoundError, PermissionError, durable_files.NotARegularFile):
+        content = regular_files.read(place, most_bytes=MOST_BYTES, below=below).content
+    except (FileNotFoundError, PermissionError, regular_files.NotARegularFile):
         return None
     text = decoded(content)
     return text.strip() if text is not None else None

@@ -16,7 +16,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.kept_parts import KeptParts
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,7 @@ class TaskBuilder:
             images = self._input_images.of(job, source) if drawn is None else JobImages()
             cells = self._cells(job, images)
             pictures = tuple(pictures_of(job, self._journal, self._input_images, self._delivery))
-        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
+        except (FileNotFoundError, PermissionError, regular_files.NotARegularFile) as error:
             place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
             message = f"the claimed image cannot be read any more: {error.strerror}{place}"
             return _bad_input(message, "Put the image into the inbox again.")

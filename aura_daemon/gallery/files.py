@@ -16,7 +16,7 @@ from aura_daemon.file_names import GALLERY_FOLDER
 from aura_daemon.gallery.paging import INDEX, PAGES, page_named, thumbnail_name
 from aura_daemon.gallery.webp_size import HEAD_BYTES, webp_size
 from aura_daemon.outbox.delivery import Delivery
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 OUR_MARK: Final = b'<meta name="generator" content="aura-daemon'
 _MARK_BYTES: Final = 4096
@@ -66,7 +66,7 @@ class GalleryFiles:
 
     def holds_for(self, name: str) -> bool:
         """Whether there is a page of this name, or what stands for one."""
-        return durable_files.exists(self._root / PAGES / name)
+        return regular_files.exists(self._root / PAGES / name)
 
     def write_page(self, name: str, content: bytes) -> None:
         """Writes a page."""
@@ -86,7 +86,7 @@ class GalleryFiles:
     def thumbnail_size(self, job_id: str) -> tuple[int, int] | None:
         """Width and height of the thumbnail of a result; None where there is none."""
         try:
-            head, _ = durable_files.head(self._root / thumbnail_name(job_id), most_bytes=HEAD_BYTES)
+            head, _ = regular_files.head(self._root / thumbnail_name(job_id), most_bytes=HEAD_BYTES)
         except OSError:
             return None
         return webp_size(head)
@@ -97,8 +97,8 @@ class GalleryFiles:
 
     def _require_own(self, folder: Path) -> None:
         """Raises NotARegularFile where a link leads out of the outbox: nothing is written or removed elsewhere."""
-        if durable_files.leads_astray(folder, below=self._root):
-            raise durable_files.NotARegularFile(errno.ELOOP, f"a link leads out of the outbox: {folder}", str(folder))
+        if regular_files.leads_astray(folder, below=self._root):
+            raise regular_files.NotARegularFile(errno.ELOOP, f"a link leads out of the outbox: {folder}", str(folder))
 
     def _identity(self) -> tuple[int, int, int] | None:
         try:
@@ -108,11 +108,11 @@ class GalleryFiles:
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _is_foreign(self) -> bool:
-        if not durable_files.exists(self._place):
+        if not regular_files.exists(self._place):
             return False
         try:
-            head, _ = durable_files.head(self._place, most_bytes=_MARK_BYTES)
-        except durable_files.NotARegularFile:
+            head, _ = regular_files.head(self._place, most_bytes=_MARK_BYTES)
+        except regular_files.NotARegularFile:
             return True
         return bool(head) and OUR_MARK not in head
 

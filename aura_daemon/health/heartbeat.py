@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from aura_daemon.health.document import Health, Status
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.processes.running import exists
 
 STALE_S: Final = 30.0
@@ -24,7 +24,7 @@ FILE_NAME: Final = "health.json"
 def read(state: Path) -> Health | None:
     """The document in the state folder; None where it is missing or unreadable."""
     try:
-        return Health.model_validate_json(durable_files.read(state / FILE_NAME).content)
+        return Health.model_validate_json(regular_files.read(state / FILE_NAME).content)
     except (OSError, ValidationError):
         return None
 

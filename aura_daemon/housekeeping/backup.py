@@ -24,7 +24,7 @@ from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.migrations import VERSION
 from aura_daemon.journal.queries import size_of
 from aura_daemon.system import durable_files, private_state
-from aura_daemon.system.files import syncing
+from aura_daemon.system.files import regular_files, syncing
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
 
@@ -66,7 +66,7 @@ def back_up(settings: Settings, target: Path) -> tuple[int, int]:
         raise _problem(target, f"{target.parent} is no folder")
     if os.path.lexists(target) and not _is_journal(target):
         raise _problem(target, "exists and is no backup: name another file")
-    if not durable_files.exists(journal):
+    if not regular_files.exists(journal):
         raise _problem(journal, "is not there: nothing has run here yet")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -131,7 +131,7 @@ def _settle(journal: Journal, claims: Claims) -> tuple[int, int]:
     """Decides about what was under way: how many files run again, and how many have ended since."""
     resumed = ended = 0
     for source in journal.unfinished_sources():
-        if durable_files.exists(claims.file_of(source)):
+        if regular_files.exists(claims.file_of(source)):
             resumed += 1
             continue
         ended += 1
@@ -151,7 +151,7 @@ def _settle(journal: Journal, claims: Claims) -> tuple[int, int]:
 
 def _set_aside(journal: Path) -> Path | None:
     """Gives the former journal a second name; the first stays until another file takes its place."""
-    if not durable_files.exists(journal):
+    if not regular_files.exists(journal):
         return None
     with suppress(BrokenState, JournalRefused):  # a damaged one is kept as it is
         Database(journal, read_only=False).close()  # writes its log back into the file

@@ -19,7 +19,7 @@ from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 AT_ONCE: Final = 5
 """Files that are looked at in one step, and forgotten in one transaction: failed ones take 3 ms each."""
@@ -80,7 +80,7 @@ class JournalSweep:
         if max(ended, source.claimed_at) > time or self.journal.hook_events.is_open_for(source.id):
             return False
         kept = (source.path, *(job.picture_beside for job in jobs if job.picture_beside))
-        if any(durable_files.exists(self.inbox / path) for path in kept):
+        if any(regular_files.exists(self.inbox / path) for path in kept):
             return False
         return not any(self._lies_in_failed(source, job) for job in _failed(source, jobs))
 

@@ -43,7 +43,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.problems import cut
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.caption_texts import is_skipped
@@ -99,17 +99,17 @@ class Admission:
     def _admit(self, source: Source) -> tuple[Job, ...]:
         file = self._claims.file_of(source)
         try:
-            with durable_files.opened(file) as opened:
+            with regular_files.opened(file) as opened:
                 head = opened.read(HEAD_BYTES)
                 found = head + opened.read(max(0, self._most_bytes(source.path, head) + 1 - len(head)))
                 size_bytes = os.fstat(opened.fileno()).st_size
-        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
+        except (FileNotFoundError, PermissionError, regular_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
                 raise  # the whole work folder is away, not this file alone
             mend = "Give the daemon's user the right to read it, then move it back into the inbox."
             return self._refuse(source, f"it cannot be read: {why_denied(error, file)}", mend)
         whole = size_bytes <= len(found)
-        source = replace(source, sha256=sha256(found).hexdigest() if whole else durable_files.sha256_of(file))
+        source = replace(source, sha256=sha256(found).hexdigest() if whole else regular_files.sha256_of(file))
         if self._settings.redelivery == "skip" and self._journal.succeeded(source):
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))

@@ -18,7 +18,7 @@ from aura_daemon.formats.plain_text import NOT_TEXT, decoded
 from aura_daemon.formats.prompts.prompt_tags import without_comments
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -74,8 +74,8 @@ def files_below(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
 def _lines_in(file: Path) -> tuple[str, ...] | str:
     """The lines of a list without blank lines and comments, or why the list cannot be used."""
     try:
-        content = durable_files.read(file, most_bytes=MOST_BYTES + 1).content
-    except durable_files.NotARegularFile:
+        content = regular_files.read(file, most_bytes=MOST_BYTES + 1).content
+    except regular_files.NotARegularFile:
         return "it is a link or no regular file; only those are opened"
     except (FileNotFoundError, PermissionError) as error:
         return f"it cannot be read: {why_denied(error, file)}"

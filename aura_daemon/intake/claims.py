@@ -25,7 +25,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source, in_64_bits
 from aura_daemon.system import durable_files
-from aura_daemon.system.files import syncing
+from aura_daemon.system.files import regular_files, syncing
 from aura_daemon.system.permissions import is_others_link
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -116,7 +116,7 @@ class Claims:
                 yield Claim(path=one.file.path, end=source)
             else:
                 self.forget(one.id, one.file.path)
-                is_gone = isinstance(one.end, FileNotFoundError | durable_files.NotARegularFile)
+                is_gone = isinstance(one.end, FileNotFoundError | regular_files.NotARegularFile)
                 yield Claim(path=one.file.path, end=None if is_gone else one.end)
 
     def _taken(self, files: Sequence[ClaimableFile]) -> list[_Taken]:
@@ -175,7 +175,7 @@ class Claims:
         other = self.copied_claims if self.work == self.renamed_claims else self.renamed_claims
         inner = f"{source.id}/{source.path}"  # path objects take longer than the look itself
         elsewhere = Path(f"{other}/{inner}")
-        return elsewhere if durable_files.exists(elsewhere) else Path(f"{self.work}/{inner}")
+        return elsewhere if regular_files.exists(elsewhere) else Path(f"{self.work}/{inner}")
 
     def work_of(self, file: Path) -> Path:
         """The work folder in which a claimed file lies."""
@@ -206,7 +206,7 @@ class Claims:
             status = file.lstat()
             if (status.st_size, in_64_bits(status.st_mtime_ns)) == (source.size_bytes, source.modified_ns):
                 return False
-            if durable_files.sha256_of(file) == source.sha256:
+            if regular_files.sha256_of(file) == source.sha256:
                 return False
         except OSError:
             return False
@@ -238,7 +238,7 @@ class Claims:
     def put_back(self, file: Path, path: str) -> None:
         """Moves a claimed file to its place in the inbox, or to a free name beside it; raises OSError."""
         target = self.inbox / path
-        if durable_files.leads_astray(target.parent, below=self.inbox):  # its folder has become a link
+        if regular_files.leads_astray(target.parent, below=self.inbox):  # its folder has become a link
             target = self.inbox / target.name
         for place in free_names(target):
             if is_same_file(file, place):  # a crash came before the old name was removed
@@ -265,7 +265,7 @@ class Claims:
     def _check(self, status: os.stat_result) -> None:
         """Raises NotARegularFile for a link or the like that took the place of the file since it was judged."""
         if not stat.S_ISREG(status.st_mode) or is_others_link(status, self.inbox):
-            raise durable_files.NotARegularFile(errno.EINVAL, "not a regular file of its own")
+            raise regular_files.NotARegularFile(errno.EINVAL, "not a regular file of its own")
 
     def _undo(self, taken: _Taken) -> None:
         """Takes a claim back; a file that cannot be put back waits in the work folder for `claim_recovery`."""

@@ -19,7 +19,7 @@ from aura_daemon.formats import file_types
 from aura_daemon.intake.folder_listings import TEXT, FolderListing, FolderListings, picture_keys
 from aura_daemon.intake.image_lookup import status_of
 from aura_daemon.journal.journal import Journal
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.watch.decisions import Leave, Wait
 
 COMPANION_S: Final = 900.0
@@ -180,8 +180,8 @@ class Companions:
         if status_of(self._inbox / text) is None or status_of(place) is None:
             return False
         try:
-            document = json.loads(durable_files.read(place, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
-        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile, ValueError, RecursionError):
+            document = json.loads(regular_files.read(place, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
+        except (FileNotFoundError, PermissionError, regular_files.NotARegularFile, ValueError, RecursionError):
             return False
         if not isinstance(document, dict) or document.get("schema") != file_types.SIDECAR_SCHEMA:
             return False

@@ -19,7 +19,7 @@ from aura_daemon.errors import AuraError, Problem
 from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.jobfile import folder_defaults
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_stamp import FileStamp
@@ -83,8 +83,8 @@ class FolderDefaultsReader:
             incomplete = self._tracker.incompleteness(file)
             if incomplete is not None:
                 raise InvalidFolderDefaults(errno.EAGAIN, f"{shown}: {incomplete.reason}")
-            read = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._inbox)
-        except durable_files.NotARegularFile:
+            read = regular_files.read(file, most_bytes=MOST_BYTES + 1, below=self._inbox)
+        except regular_files.NotARegularFile:
             return (Problem(file=shown, message="is no regular file; only those are opened"),)
         except PermissionError as error:
             return (Problem(file=shown, message=f"cannot be read: {why_denied(error, file)}"),)

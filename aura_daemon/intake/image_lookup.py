@@ -26,7 +26,7 @@ from aura_daemon.jobfile.keys.image_patterns import PatternsBelow, normalized
 from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.journal.journal import Journal
 from aura_daemon.problems import nearest_name
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """What file systems answer for a name under which nothing lies, or can lie."""
@@ -169,7 +169,7 @@ class ImageLookup:
         for archived in free_names(self._claims.done / path):  # of several, the one claimed last
             if not lies_below(archived, self._claims.done):
                 return None
-            if taken is None or durable_files.sha256_of(archived) == taken.sha256:
+            if taken is None or regular_files.sha256_of(archived) == taken.sha256:
                 return FoundImage(file=archived, path=path, is_waiting=False)
         return None
 

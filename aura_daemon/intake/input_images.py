@@ -30,6 +30,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import is_others_link, why_denied
 
 MOST_NAMESAKES: Final = 5
@@ -45,8 +46,8 @@ PUT_IT_THERE: Final = "Put the image beside the job file, then move the job file
 class JobImages:
     """The image that a job describes or starts from, and its mask."""
 
-    image: durable_files.Content | None = None
-    mask: durable_files.Content | None = None
+    image: regular_files.Content | None = None
+    mask: regular_files.Content | None = None
 
 
 class NotTaken(Exception):
@@ -97,7 +98,7 @@ class InputImages:
         named = self._named_image(found)
         self._copy(found, copy)  # of which nothing changes while it is read
         try:
-            content = durable_files.read(copy).content
+            content = regular_files.read(copy).content
         finally:
             copy.unlink(missing_ok=True)
         return found.path, content, named
@@ -105,21 +106,21 @@ class InputImages:
     def of(self, job: Job, source: Source) -> JobImages:
         """The bytes of the images that a job is about; raises OSError where they are gone, or NotTaken."""
         if isinstance(job.runs, CaptionRequest | MatchRequest) and not job.runs.image:
-            return JobImages(image=durable_files.read(self._claims.file_of(source)))
+            return JobImages(image=regular_files.read(self._claims.file_of(source)))
         if _is_read_in_place(job.request):
             return JobImages(image=self._in_place(job.request.picture))
         if isinstance(job.runs, GenerateRequest) and job.runs.image is None:  # what it described is not drawn upon
             return JobImages()
-        read = {target.suffix: durable_files.read(target) for _, target in self._copies(job)}
+        read = {target.suffix: regular_files.read(target) for _, target in self._copies(job)}
         return JobImages(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
 
-    def _in_place(self, picture: str) -> durable_files.Content:
+    def _in_place(self, picture: str) -> regular_files.Content:
         """A picture of a set, as it is now: a library of photos is not copied to be described."""
         inbox = self._claims.inbox
-        content = durable_files.read(inbox / picture, most_bytes=self._most_bytes + 1, below=inbox)
+        content = regular_files.read(inbox / picture, most_bytes=self._most_bytes + 1, below=inbox)
         if is_others_link(content.status, inbox):
             message = "a hard link to a file of somebody else"
-            raise durable_files.NotARegularFile(errno.EPERM, message, os.fspath(inbox / picture))
+            raise regular_files.NotARegularFile(errno.EPERM, message, os.fspath(inbox / picture))
         if len(content.content) > self._most_bytes:
             raise _too_large(picture, self._most_bytes)
         return content
@@ -201,7 +202,7 @@ class InputImages:
         try:
             temp = self._claims.temp
             durable_files.copy(image.file, target, temp_folder=temp, below=below, check=check, is_private=True)
-        except (FileNotFoundError, durable_files.NotARegularFile):  # taken away since it was found
+        except (FileNotFoundError, regular_files.NotARegularFile):  # taken away since it was found
             raise NotTaken(f"the image it names did not arrive: {name}", PUT_IT_THERE) from None
         except PermissionError as error:
             if error.filename != os.fspath(image.file):  # a folder of ours cannot be written, which concerns every file

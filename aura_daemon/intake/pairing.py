@@ -25,7 +25,7 @@ from aura_daemon.jobfile.keys.types import stands_for_several
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.watch.completeness import CompletenessTracker
 
 
@@ -183,7 +183,7 @@ class Pairing:
     def _incompleteness(self, image: FoundImage) -> str:
         """Why an image in the inbox is not complete yet; empty where it is, or has not changed for long."""
         unchanged_s = self._tracker.unchanged_s(image.file)
-        with durable_files.opened(image.file) as file:
+        with regular_files.opened(image.file) as file:
             is_cut = ends_properly(file) is False
         if is_cut and unchanged_s < self._incomplete_after_s:
             return "its end is missing"

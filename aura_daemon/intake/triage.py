@@ -30,7 +30,7 @@ from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.library_versions import is_installed
 from aura_daemon.system.permissions import is_others_link
 from aura_daemon.watch import file_kinds, ignored_names
@@ -154,8 +154,8 @@ class Triage:
             return Wait(unchanged_s=unchanged_s + OWNER_S, reason=reason, waits_for=WaitsFor.REPAIR)
         file = self._settings.inbox / path
         try:
-            head, status = durable_files.head(file, most_bytes=HEAD_BYTES, below=self._settings.inbox)
-        except durable_files.NotARegularFile:
+            head, status = regular_files.head(file, most_bytes=HEAD_BYTES, below=self._settings.inbox)
+        except regular_files.NotARegularFile:
             reason = "a link, pipe, socket, device or folder; only regular files are opened"
             return Leave(reason=reason, mend=COPY_IT)
         if is_others_link(status, self._settings.inbox):
@@ -198,7 +198,7 @@ class Triage:
         if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
             content = head
             if status.st_size > len(head):
-                content = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._settings.inbox).content
+                content = regular_files.read(file, most_bytes=MOST_BYTES + 1, below=self._settings.inbox).content
             pictures = self._pairing.missing_pictures(path, content, folders)
             if pictures is not None and (pictures.is_arriving or unchanged_s < self._reference_wait_s):
                 again_s = unchanged_s + (1.0 if pictures.is_arriving else max(1.0, unchanged_s / 10))
@@ -260,7 +260,7 @@ class Triage:
 
     def _is_cut(self, path: str) -> bool:
         """Whether the end of an image is missing; raises OSError where it cannot be read."""
-        with durable_files.opened(self._settings.inbox / path, below=self._settings.inbox) as file:
+        with regular_files.opened(self._settings.inbox / path, below=self._settings.inbox) as file:
             return ends_properly(file) is False
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
@@ -271,7 +271,7 @@ class Triage:
             return True
         if not seen or self._settings.redelivery != "skip":
             return False
-        sha256 = durable_files.sha256_of(self._settings.inbox / path)
+        sha256 = regular_files.sha256_of(self._settings.inbox / path)
         # The same time under another inode means a new mount. Another time means that somebody touched the file, which
         # retries a failed one.
         return any(

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
-from aura_daemon.system import durable_files, private_state
+from aura_daemon.system import private_state
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import may_read, may_update, user_name, why_denied
 
 FILE_NAME: Final = "journal.sqlite3"
@@ -201,7 +202,7 @@ def _check_reader(path: Path) -> None:
     """Raises JournalRefused for a user who may not read the file; SQLite would call it missing."""
     try:
         # Not by opening it: to close a file gives up the locks that this process has on it.
-        is_readable = may_read(path) or not durable_files.exists(path)
+        is_readable = may_read(path) or not regular_files.exists(path)
     except PermissionError:
         is_readable = False
     if not is_readable:
@@ -217,7 +218,7 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
         with suppress(FileExistsError):  # SQLite's own files beside it get the same mode
             path.touch(mode=private_state.FILE_MODE, exist_ok=False)
         for place in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-            if durable_files.exists(place) and not may_update(place):  # as after a start by root; SQLite names no file
+            if regular_files.exists(place) and not may_update(place):  # as after a start by root; SQLite names no file
                 denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
                 raise BrokenState(f"the journal: {place}: {why_denied(denied, place, updates=True)}")
         return sqlite3.connect(path, timeout=10.0)

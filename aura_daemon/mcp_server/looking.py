@@ -19,7 +19,7 @@ from aura_daemon.mcp_server.names import name_below
 from aura_daemon.mcp_server.questions import LookQuestion
 from aura_daemon.mcp_server.scaling import ShownPicture, shown_picture
 from aura_daemon.problems import cut
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 
 TEXTS: Final = frozenset({*CaptionExtension, ".md", ".json", ".svg"})
@@ -83,7 +83,7 @@ def _told(sidecar: dict[str, Any]) -> str:
 
 def _content(outbox: Path, name: str, most_bytes: int, *, cuts: bool = False) -> bytes:
     try:
-        content = durable_files.read(outbox / name, most_bytes=most_bytes + 1, below=outbox).content
+        content = regular_files.read(outbox / name, most_bytes=most_bytes + 1, below=outbox).content
     except OSError as error:
         reason = why_denied(error, outbox / name)
         raise UserError([Problem(file=cut(name), message=f"cannot be read: {reason}")]) from None
@@ -100,7 +100,7 @@ def _sidecar(outbox: Path, name: str) -> dict[str, Any] | None:
     ends = (CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION) if may_lie_apart else (SIDECAR_EXTENSION,)
     for end in ends:
         try:
-            content = durable_files.read(outbox / (stem + end), most_bytes=MOST_SIDECAR_BYTES, below=outbox).content
+            content = regular_files.read(outbox / (stem + end), most_bytes=MOST_SIDECAR_BYTES, below=outbox).content
             found = json.loads(content)
         except (OSError, ValueError, RecursionError):
             continue

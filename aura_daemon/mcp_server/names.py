@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped, is_out_of_bounds
 from aura_daemon.problems import cut
-from aura_daemon.system.durable_files import leads_astray
+from aura_daemon.system.files.regular_files import leads_astray
 
 
 def name_below(key: str, name: str, folder: Path, *, root: str) -> str | Problem:

@@ -25,7 +25,7 @@ from aura_daemon.mcp_server.calls import Call
 from aura_daemon.mcp_server.names import name_below
 from aura_daemon.mcp_server.questions import GivenPicture, PictureQuestion, PromptQuestion
 from aura_daemon.problems import cut
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 
 _DIRECT: Final = ("negative_prompt", "aspect_ratio", "count", "seed", "steps", "model")
@@ -95,7 +95,7 @@ def _picture(key: str, given: GivenPicture, settings: Settings) -> Picture | Pro
     if extension_of(name) not in IMAGE_EXTENSIONS:
         return Problem(key=f"{key}.{sources[0]}", message="must be the name of a picture", given=cut(name))
     try:
-        content = durable_files.read(folder / name, most_bytes=most_bytes + 1, below=folder).content
+        content = regular_files.read(folder / name, most_bytes=most_bytes + 1, below=folder).content
     except OSError as error:
         reason = why_denied(error, folder / name)
         return Problem(key=f"{key}.{sources[0]}", message=f"cannot be read: {reason}", given=cut(name))

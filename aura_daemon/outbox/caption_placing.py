@@ -26,6 +26,7 @@ from aura_daemon.jobs.resolved import ResolvedCaption
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.journal.records import Job
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 
 _FOR_GOOD: Final = frozenset(
@@ -116,13 +117,13 @@ class CaptionPlacing:
             return produced, None
         path = f"{request.base}/{STEM}{METADATA}".lstrip("/")
         obstacle = self._refused.pop(path, "")
-        if not obstacle and durable_files.leads_astray((self._inbox / path).parent, below=self._inbox):
+        if not obstacle and regular_files.leads_astray((self._inbox / path).parent, below=self._inbox):
             obstacle = "a link on the way there leads out of the inbox"
         found = None
         if not obstacle:
             try:
                 found = self._sha256_at(self._inbox / path)
-            except (PermissionError, durable_files.NotARegularFile) as error:
+            except (PermissionError, regular_files.NotARegularFile) as error:
                 obstacle = f"{file_names.escaped(path)} cannot be read: {error.strerror}"
         is_ours = found is None or found in (job.payload_sha256 or "").split() or self._is_of_set(found)
         if not obstacle and not is_ours and request.file.existing is not ExistingText.REPLACE:
@@ -159,16 +160,16 @@ class CaptionPlacing:
         if refusal := self._refused.pop(path, ""):
             return _Found(obstacle=refusal)
         place, name = self._inbox / path, file_names.escaped(path)
-        if durable_files.leads_astray(place.parent, below=self._inbox):
+        if regular_files.leads_astray(place.parent, below=self._inbox):
             return _Found(obstacle=f"a link on the way to {name} leads out of the inbox")
         is_beside = request.file.place is CaptionPlace.BESIDE  # else the picture is claimed by a rename
-        if is_beside and not durable_files.exists(self._inbox / request.picture):
+        if is_beside and not regular_files.exists(self._inbox / request.picture):
             return _Found(obstacle=f"{picture} is not in the inbox any more")  # a text alone would be a prompt
         try:
-            content = durable_files.read(place, most_bytes=MOST_BYTES + 1, below=self._inbox).content
+            content = regular_files.read(place, most_bytes=MOST_BYTES + 1, below=self._inbox).content
         except FileNotFoundError:
             return _Found()
-        except durable_files.NotARegularFile:
+        except regular_files.NotARegularFile:
             return _Found(obstacle=f"{name} is there, and no regular file")
         except PermissionError as error:
             return _Found(obstacle=f"{name} cannot be read: {why_denied(error, place)}")
@@ -181,7 +182,7 @@ class CaptionPlacing:
 
     def _sha256_at(self, place: Path) -> str | None:
         try:
-            return _sha256(durable_files.read(place, below=self._inbox).content)
+            return _sha256(regular_files.read(place, below=self._inbox).content)
         except FileNotFoundError:
             return None
 

@@ -18,7 +18,7 @@ from aura_daemon.formats import file_types
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 MOST_NAMESAKES: Final = 200
 """Failed files of one name that are searched for the report about a job."""
@@ -98,13 +98,13 @@ def unobstructed(root: Path, path: str) -> Path:
         return root / path
     folders = [root / folder for folder in PurePosixPath(path).parents]
     blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
-    astray = durable_files.leads_astray((root / path).parent, below=root)
+    astray = regular_files.leads_astray((root / path).parent, below=root)
     return root / PurePosixPath(path).name if blocked or astray else root / path
 
 
 def is_report_of(report: Path, job_id: str) -> bool:
     try:
-        fields = json.loads(durable_files.read(report, most_bytes=1 << 22).content)
+        fields = json.loads(regular_files.read(report, most_bytes=1 << 22).content)
     except (OSError, ValueError):
         return False
     return isinstance(fields, dict) and fields.get("job_id") == job_id
@@ -115,6 +115,6 @@ def is_stale(report: Path, file: Path) -> bool:
     if os.path.lexists(file):
         return False
     try:
-        return b'"schema": "aura-daemon/failure/' in durable_files.read(report, most_bytes=256).content
+        return b'"schema": "aura-daemon/failure/' in regular_files.read(report, most_bytes=256).content
     except OSError:
         return False

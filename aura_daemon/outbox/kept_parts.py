@@ -13,6 +13,7 @@ from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.records import Job
 from aura_daemon.journal.request_json import ANY, adapter
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 _BYTES: Final = "base64"
 """The only key of an object that stands for bytes."""
@@ -30,14 +31,14 @@ class KeptParts:
         content = json.dumps(ANY.dump_python(produced), default=_bytes_to_json).encode()
         place = self._place(job, _parts_of(job))
         durable_files.write(place, content, temp_folder=self._temp_folder, replace=True, is_private=True)
-        return durable_files.sha256_of(place)
+        return regular_files.sha256_of(place)
 
     def result(self, job: Job, part: int) -> Produced | None:
         """The result of a part; None where its file is gone or has changed. Raises OSError where it cannot be read."""
         assert job.chain is not None
         try:
-            found = durable_files.read(self._place(job, part))
-        except (FileNotFoundError, durable_files.NotARegularFile):
+            found = regular_files.read(self._place(job, part))
+        except (FileNotFoundError, regular_files.NotARegularFile):
             return None
         if found.sha256 != job.chain.done[part].kept_sha256:
             return None
@@ -49,9 +50,9 @@ class KeptParts:
     def picture(self, job: Job) -> bytes | None:
         """The picture that a job delivered, which is kept for those that follow it; None where it is not, any more."""
         try:
-            content = durable_files.read(self._place(job, _parts_of(job))).content
+            content = regular_files.read(self._place(job, _parts_of(job))).content
             produced = _result_of(content)
-        except (FileNotFoundError, durable_files.NotARegularFile, ValueError):
+        except (FileNotFoundError, regular_files.NotARegularFile, ValueError):
             return None
         picture = produced.payloads[0].content
         return picture if sha256(picture).hexdigest() in (job.payload_sha256 or "").split() else None

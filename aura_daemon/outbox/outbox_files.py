@@ -22,7 +22,7 @@ from aura_daemon.jobs.results import Payload
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 _COPIES_ALONE: Final = (".tif", ".heic")
 """Of pictures that are copied, and never drawn."""
@@ -77,7 +77,7 @@ class OutboxFiles:
     def payload(self, job: Job) -> bytes | None:
         """The picture or text that a job delivered; None if the file is gone or has changed."""
         extension = next((extension for extension in PAYLOAD_EXTENSIONS if self._is_ours(job, extension)), None)
-        return durable_files.read(self._path(job, job.stem + extension)).content if extension is not None else None
+        return regular_files.read(self._path(job, job.stem + extension)).content if extension is not None else None
 
     def obstacle(self, job: Job) -> str:
         """What is in the way of the job's folder, in words; empty if nothing is."""
@@ -86,7 +86,7 @@ class OutboxFiles:
         for folder in (self.root / folder for folder in PurePosixPath(job.folder, "x").parents):
             if os.path.lexists(folder) and not folder.is_dir():
                 return f"a file is called {file_names.escaped(str(folder))}"
-            if durable_files.leads_astray(folder, below=self.root):
+            if regular_files.leads_astray(folder, below=self.root):
                 return f"{file_names.escaped(str(folder))} is a link that leads out of it"
         return ""
 
@@ -102,7 +102,7 @@ class OutboxFiles:
         if job.payload_sha256 is None:
             return False
         try:
-            return durable_files.sha256_of(self._path(job, job.stem + extension)) in job.payload_sha256.split()
+            return regular_files.sha256_of(self._path(job, job.stem + extension)) in job.payload_sha256.split()
         except OSError:
             return False
 
@@ -148,8 +148,8 @@ class OutboxFiles:
     def _document_at(self, place: Path) -> Sidecar | None:
         """The sidecar at a place; None for anything else. Raises OSError where nothing can be read."""
         try:
-            content = durable_files.read(place, most_bytes=1 << 20).content
-        except (PermissionError, durable_files.NotARegularFile):  # a folder, or somebody else's file
+            content = regular_files.read(place, most_bytes=1 << 20).content
+        except (PermissionError, regular_files.NotARegularFile):  # a folder, or somebody else's file
             return None
         document = from_sidecar.document_in(content, file=place.name)
         return document if isinstance(document, Sidecar) else None

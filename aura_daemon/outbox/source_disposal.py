@@ -44,7 +44,7 @@ from aura_daemon.outbox.result_document import source_record
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
-from aura_daemon.system.files import syncing
+from aura_daemon.system.files import regular_files, syncing
 from aura_daemon.system.files.shared_folders import make_like
 
 _Ends: TypeAlias = "dict[str, tuple[Source, bool | OSError]]"
@@ -286,6 +286,6 @@ def _documents_of(jobs: list[Job]) -> bytes:
 
 def _same_content(file: Path, sha256: str) -> bool:
     try:
-        return bool(sha256) and durable_files.sha256_of(file) == sha256
+        return bool(sha256) and regular_files.sha256_of(file) == sha256
     except OSError:
         return False

@@ -18,6 +18,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.filesystems import mount_of
 
 MARKER: Final = f"{file_names.OWN_FOLDER}/marker"
@@ -85,7 +86,7 @@ class MountGuard:
 
     def _read_known(self) -> dict[str, str]:
         try:
-            found = json.loads(durable_files.read(self._known).content)
+            found = json.loads(regular_files.read(self._known).content)
         except (OSError, ValueError):
             return {}
         known = found if isinstance(found, dict) else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.jobs.caption_files import CaptionFile, ExistingText, text_beside
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 
 BLANK_BYTES: Final = 4096
 """A file of more bytes is not looked into for words."""
@@ -23,11 +23,11 @@ def is_skipped(inbox: Path, picture: str, file: CaptionFile) -> bool:
 def has_text(inbox: Path, path: str) -> bool:
     """Whether something lies at the path of a text, and is no file without a word."""
     place = inbox / path
-    if not durable_files.exists(place):
+    if not regular_files.exists(place):
         return False
     try:
-        return bool(durable_files.read(place, most_bytes=BLANK_BYTES, below=inbox).content.strip())
+        return bool(regular_files.read(place, most_bytes=BLANK_BYTES, below=inbox).content.strip())
     except FileNotFoundError:
         return False
-    except (PermissionError, durable_files.NotARegularFile):
+    except (PermissionError, regular_files.NotARegularFile):
         return True

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.formats.file_types import LINE_EXTENSIONS, extension_of
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.watching.open_writers import Writer, writer_of
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -84,7 +84,7 @@ def _ends_within_a_line(file: Path) -> bool:
     """Whether the last line of a list of lines has no end."""
     if extension_of(file.name) not in LINE_EXTENSIONS:
         return False
-    with durable_files.opened(file) as opened:
+    with regular_files.opened(file) as opened:
         size_bytes = opened.seek(0, os.SEEK_END)
         opened.seek(max(0, size_bytes - 2))
         tail = opened.read(2)

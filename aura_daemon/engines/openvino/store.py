@@ -24,7 +24,7 @@ from aura_daemon.config.workers.services import ConversionKind, ConvertedPart
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.wishes.places import ABOUT
 from aura_daemon.system import durable_files
-from aura_daemon.system.files import syncing
+from aura_daemon.system.files import regular_files, syncing
 from aura_daemon.system.instance_lock import try_lock
 
 LAYOUT: Final = "1"
@@ -73,7 +73,7 @@ class ConvertedModel:
         wanted = _read(folder / MANIFEST).get("files")
         try:
             return isinstance(wanted, dict) and all(
-                durable_files.sha256_of(folder / name) == described.get("sha256") for name, described in wanted.items()
+                regular_files.sha256_of(folder / name) == described.get("sha256") for name, described in wanted.items()
             )
         except OSError:
             return False
@@ -99,7 +99,7 @@ class ConvertedModel:
         try:
             yield half
             files = {
-                file.name: {"bytes": file.stat().st_size, "sha256": durable_files.sha256_of(file)}
+                file.name: {"bytes": file.stat().st_size, "sha256": regular_files.sha256_of(file)}
                 for file in sorted(half.iterdir())
             }
             self._write(half / MANIFEST, {"files": files})
@@ -229,7 +229,7 @@ def _is_as(file: Path, described: Mapping[str, Any]) -> bool:
     size = file.stat().st_size
     if size != described["bytes"]:
         return False
-    return size > HASHED_BYTES or durable_files.sha256_of(file) == described["sha256"]
+    return size > HASHED_BYTES or regular_files.sha256_of(file) == described["sha256"]
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, int]:

@@ -16,8 +16,8 @@ from aura_daemon.intake.folder_listings import TEXT, FolderListings, picture_key
 from aura_daemon.intake.image_lookup import IMAGE_ENDINGS, FoundImage, ImageLookup
 from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.jobfile.recipes.subject import PictureFacts, Subject
-from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
+from aura_daemon.system.files import regular_files
 
 
 class Subjects:
@@ -60,8 +60,8 @@ class Subjects:
 
     def _content(self, file: Path) -> bytes:
         try:
-            return durable_files.read(file, most_bytes=self._most_image_bytes).content
-        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile):
+            return regular_files.read(file, most_bytes=self._most_image_bytes).content
+        except (FileNotFoundError, PermissionError, regular_files.NotARegularFile):
             return b""
 
     def _text_of(self, path: str, image: str) -> str:
@@ -117,7 +117,7 @@ class SubjectsOnDisk:
         return ()
 
     def _content(self, file: Path) -> bytes:
-        return durable_files.read(file, most_bytes=self._most_image_bytes).content
+        return regular_files.read(file, most_bytes=self._most_image_bytes).content
 
 
 def _beside(picture: Path) -> str:
@@ -136,7 +136,7 @@ def belongs(text: str, picture: str) -> bool:
 def read_text(place: Path, *, below: Path) -> str:
     """The text of a file; empty where it is none that can be read."""
     try:
-        found = text_of(durable_files.read(place, most_bytes=MOST_BYTES, below=below).content, file=place.name)
-    except (FileNotFoundError, PermissionError, durable_files.NotARegularFile):
+        found = text_of(regular_files.read(place, most_bytes=MOST_BYTES, below=below).content, file=place.name)
+    except (FileNotFoundError, PermissionError, regular_files.NotARegularFile):
         return ""
     return found.strip() if isinstance(found, str) else ""

@@ -15,7 +15,7 @@ from aura_daemon import file_names
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.sets.finding import FoundSet, SetFinder
 from aura_daemon.jobfile.keys.image_patterns import MOST_PICTURES, PatternsBelow, begins_with_a_name
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -140,12 +140,12 @@ class ArrivingSets:
         file = self._inbox / path
         try:
             unchanged_s = self._tracker.unchanged_s(file)
-            with durable_files.opened(file, below=self._inbox) as opened:
+            with regular_files.opened(file, below=self._inbox) as opened:
                 is_cut = ends_properly(opened) is False
             if is_cut and unchanged_s < self._incomplete_after_s:
                 return "its end is missing"
             incomplete = self._tracker.incompleteness(file)
-        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile):
+        except (FileNotFoundError, PermissionError, regular_files.NotARegularFile):
             return None  # its job says what is wrong with it
         return incomplete.reason if incomplete is not None else None
 

@@ -28,7 +28,7 @@ from aura_daemon.jobs.parts import kept_name
 from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import NamedImage, Source, in_64_bits
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.watch.caption_texts import is_skipped
 
 
@@ -140,7 +140,7 @@ class SetExpander:
         stem = file_names.portable(file_names.output_stem(PurePosixPath(source.path).stem, None))
         for candidate in file_names.candidates(stem):
             folder = file_names.portable_folder("/".join(filter(None, (above, candidate))))
-            is_there = durable_files.exists(self._settings.outbox / folder) and self._settings.existing == "keep"
+            is_there = regular_files.exists(self._settings.outbox / folder) and self._settings.existing == "keep"
             if not is_there and folder not in others and not self._journal.stem_is_awaited(folder, STEM):
                 return folder
         raise AssertionError("candidates never end")
@@ -161,7 +161,7 @@ class SetExpander:
                 self._claims.put_back(file, image.path)
         except OSError as error:
             # A crash, or a journal that took no writes, came between the file and the withdrawal.
-            is_back = isinstance(error, FileNotFoundError) and durable_files.exists(self._claims.inbox / image.path)
+            is_back = isinstance(error, FileNotFoundError) and regular_files.exists(self._claims.inbox / image.path)
             if not is_back:
                 logger.warning("{} cannot be put back: {}", file_names.escaped(image.path), error.strerror)
                 return

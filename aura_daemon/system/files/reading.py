@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import is_others_link
 
 
@@ -15,7 +15,7 @@ def content_below(place: str, below: str, most_bytes: int) -> bytes | None:
     """
     folder = Path(below) if below else None
     try:
-        read = durable_files.read(Path(place), most_bytes=most_bytes + 1, below=folder)
+        read = regular_files.read(Path(place), most_bytes=most_bytes + 1, below=folder)
     except OSError:
         return None
     is_others = folder is not None and is_others_link(read.status, folder)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.windows import needs_wsl2
 
 
@@ -61,7 +61,7 @@ def remove_if_empty(folder: Path, *, below: Path) -> None:
     """Removes a folder that holds nothing, unless a link leads there."""
     if sys.platform == "win32":
         raise needs_wsl2()
-    with suppress(OSError), durable_files.folder_of(folder, below=below) as outer:
+    with suppress(OSError), regular_files.folder_of(folder, below=below) as outer:
         os.rmdir(folder.name, dir_fd=outer)
 
 
@@ -73,7 +73,7 @@ def walk(folder: Path, *, below: Path, is_deep: bool = True) -> Iterator[WalkedF
     if sys.platform == "win32":
         raise needs_wsl2()
     try:
-        with durable_files.folder_of(folder / "x", below=below) as top:
+        with regular_files.folder_of(folder / "x", below=below) as top:
             device = os.fstat(top).st_dev
             for path, folders, names, descriptor in os.fwalk(".", dir_fd=top):
                 if os.fstat(descriptor).st_dev != device:  # another file system is mounted there

@@ -14,7 +14,7 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 
-from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.filesystems import file_system_of, is_shared
 
 
@@ -35,7 +35,7 @@ def writer_of(file: Path, file_system: str | None = None) -> Writer:
         return Writer.UNKNOWN
     import fcntl
 
-    descriptor = durable_files.open_regular(file)
+    descriptor = regular_files.open_regular(file)
     try:
         # A file system on a disk of this machine has a major number: its kind need not be looked up.
         has_disk = os.major(os.fstat(descriptor).st_dev) != 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.system import durable_files
-from aura_daemon.system.files import syncing
+from aura_daemon.system.files import regular_files, syncing
 from tests.conftest import Mount
 from tests.support.dying import in_a_process
 from tests.support.house import sha256
@@ -145,7 +145,7 @@ def test_a_move_to_another_file_system_copies_verifies_and_removes(tmp_path: Pat
     os.utime(source, ns=(1, 2_000_000_000))
     durable_files.move(source, target, temp_folder=elsewhere / "tmp")
     assert not source.exists()
-    assert durable_files.sha256_of(target) == sha256(b"content" * 500_000)
+    assert regular_files.sha256_of(target) == sha256(b"content" * 500_000)
     assert target.stat().st_mtime_ns == 2_000_000_000
     assert list((elsewhere / "tmp").iterdir()) == []
 
@@ -198,11 +198,11 @@ def test_only_regular_files_are_opened(tmp_path: Path, temp: Path, make: object)
     make(path)
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     for read in (
-        durable_files.read,
-        durable_files.sha256_of,
+        regular_files.read,
+        regular_files.sha256_of,
         lambda file: durable_files.copy(file, tmp_path / "c", temp_folder=temp),
     ):
-        with pytest.raises(durable_files.NotARegularFile):
+        with pytest.raises(regular_files.NotARegularFile):
             read(path)
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
     assert not (tmp_path / "c").exists()
@@ -210,14 +210,14 @@ def test_only_regular_files_are_opened(tmp_path: Path, temp: Path, make: object)
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        durable_files.read(tmp_path / "x.yaml")
+        regular_files.read(tmp_path / "x.yaml")
 
 
 @pytest.mark.parametrize(("size", "head"), [(0, 0), (3, 3), (10, 4)])
 def test_the_head_of_a_file_is_its_beginning(tmp_path: Path, size: int, head: int) -> None:
     content = bytes(range(size))
     (tmp_path / "x").write_bytes(content)
-    found = durable_files.head(tmp_path / "x", most_bytes=4)
+    found = regular_files.head(tmp_path / "x", most_bytes=4)
     assert (found[0], found[1].st_size) == (content[:head], size)
 
 
