@@ -45,7 +45,7 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
     fetches = ModelFetches(
         engine,
         options=("--log-level", level, "--log-format", log_format, *relay),
-        sandbox=partial(fetch_plan, settings),
+        sandbox=partial(fetch_plan, settings, os.environ),
     )
     conversions = ModelConversions(engine)
     cards = gpus() if chosen.devices == "auto" and settings.device in (Device.AUTO, Device.CUDA) else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 
 from aura_daemon.config.settings import Settings
@@ -10,11 +11,11 @@ from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
 from aura_daemon.workers.local.reach import Surroundings, reach_of_fetches
 
 
-def fetch_plan(settings: Settings) -> SandboxPlan | None:
-    """The plan of each process that fetches, whose folders are made; None where nothing is shut in."""
+def fetch_plan(settings: Settings, environment: Mapping[str, str]) -> SandboxPlan | None:
+    """The plan of each process that fetches with these variables, whose folders are made; None: it is not shut in."""
     if settings.sandbox is SandboxMode.OFF:
         return None
-    reach = reach_of_fetches(Surroundings(settings=settings, environment=os.environ))
+    reach = reach_of_fetches(Surroundings(settings=settings, environment=environment))
     for folder in reach.writes:
         with suppress(OSError):  # what is not there stays closed, and the fetch says so
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a text

@@ -47,6 +47,8 @@ class Reach:
     """Folders of others in which it reads and writes."""
     programs: tuple[str, ...] = ()
     """Files and folders of programs that it starts."""
+    filled: tuple[str, ...] = ()
+    """Folders of `reads` in which others put something later: what is not there when it starts stays closed to it."""
     told: tuple[str, ...] = ()
     """What of this is more than models and a folder of its own, a clause each."""
 
@@ -65,10 +67,12 @@ class Surroundings:
 def reach_of(around: Surroundings) -> Reach:
     """Everything that a worker needs."""
     parts = [Reach(reads=tuple(_models(around))), _compiling(around), _profiling(around)]
+    is_any_other = any(name != EMBEDDED for name in _names(around.settings))
     return Reach(
         reads=_all(part.reads for part in parts),
         writes=_all(part.writes for part in parts),
         programs=_all(part.programs for part in parts),
+        filled=tuple(_caches(around)) if is_any_other else (),
         told=_all(part.told for part in parts),
     )
 
@@ -122,9 +126,7 @@ def hub_cache(environment: Mapping[str, str]) -> str:
 
 def _models(around: Surroundings) -> Iterator[str]:
     """Where models, LoRAs, textual inversions and what was converted for OpenVINO lie."""
-    yield hub_cache(around.environment)
-    if (cache := own_cache(around.environment)) is not None:
-        yield str(cache / OPENVINO)
+    yield from _caches(around)
     generate = around.settings.generate
     for folder in (generate.loras, generate.embeddings):
         if folder is not None:
@@ -140,6 +142,13 @@ def _models(around: Surroundings) -> Iterator[str]:
                 yield str(path.parent)
         elif path.parent.name == "snapshots":  # of a hub's cache, whose files are links
             yield str(path.parents[1])
+
+
+def _caches(around: Surroundings) -> Iterator[str]:
+    """Where models come that are fetched or converted."""
+    yield hub_cache(around.environment)
+    if (cache := own_cache(around.environment)) is not None:
+        yield str(cache / OPENVINO)
 
 
 def _names(settings: Settings) -> Iterator[str]:

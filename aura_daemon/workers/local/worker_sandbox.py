@@ -66,7 +66,7 @@ class WorkerSandbox:
         self._folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._base))
         around = Surroundings(settings=self._settings, environment=environment, profiles=self._profiles)
         reach = reach_of(around)
-        for folder in reach.writes:
+        for folder in (*reach.writes, *reach.filled):
             with suppress(OSError):  # what is not there stays closed, and the worker says so
                 os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a text
         return SandboxPlan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import pytest
 from PIL import Image
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.settings import Settings
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.workers.fetching.fetch_sandbox import fetch_plan
 from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.process import ProcessWorker
+from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready
 from tests.support.hub import Hub, hub_environment, running_hub
 from tests.support.tiny_models import write_captioner, write_generator
@@ -40,20 +44,32 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def worker(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessWorker]:
-    """One child for all tests of this module: importing torch takes seconds. It reaches no hub by itself."""
-    settings = EngineSettings(
+    """One child for all tests of this module: importing torch takes seconds. It reaches no hub by itself.
+
+    It and what fetches for it are shut in as far as the kernel can.
+    """
+    folder = tmp_path_factory.mktemp("daemon")
+    settings = Settings(
+        **{name: folder / name for name in ("inbox", "outbox", "state")},
         device=Device.CPU,
         dtype=Dtype.FLOAT32,
-        generate=GenerateSettings(model="tiny/generator"),
-        caption=CaptionSettings(model="tiny/captioner"),
+        generate={"model": "tiny/generator"},
+        caption={"model": "tiny/captioner"},
     )
     environment = {
         **hub.environment(tmp_path_factory.mktemp("hf")),
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
-    fetches = ModelFetches(settings, environment=environment)
+    plan = partial(fetch_plan, settings, {**os.environ, **environment})
+    fetches = ModelFetches(settings.engine(), environment=environment, sandbox=plan)
     shut_off = {**environment, **hub_environment("http://127.0.0.1:9", Path(environment["HF_HOME"]))}
-    process = ProcessWorker(settings, deadline_s=DEADLINE_S, environment=shut_off, fetches=fetches)
+    process = ProcessWorker(
+        settings.engine(),
+        deadline_s=DEADLINE_S,
+        environment=shut_off,
+        sandbox=WorkerSandbox(settings),
+        fetches=fetches,
+    )
     yield process
     process.stop(10.0)
 

@@ -26,7 +26,9 @@ def reached(folder: Path, *, environment: Mapping[str, str] = NO_HOME, **keys: A
 def test_a_worker_reads_its_models_and_nothing_else(tmp_path: Path) -> None:
     loras = tmp_path / "loras"
     found = reached(tmp_path, generate={"model": "sd-1.4", "loras": loras, "engine": "openvino"})
-    assert found == Reach(reads=("/models/hf/hub", "/cache/openvino", str(loras)))
+    caches = ("/models/hf/hub", "/cache/openvino")
+    assert found == Reach(reads=(*caches, str(loras)), filled=caches)
+    assert reached(tmp_path).filled == ()  # the embedded model is there
 
 
 def test_a_process_that_fetches_writes_the_cache_of_the_hub_and_reads_its_token(tmp_path: Path) -> None:
