@@ -14,7 +14,7 @@ from tests.soak.figures import FIGURES
 from tests.soak.run import Extent, Record, Soak
 from tests.soak.slopes import Figure, slope_of, theil_sen
 
-SHORT = Extent(hours=5 / 3600, rate=400, engine="light", every=0.5, pace=300)
+SHORT = Extent(hours=2 / 3600, rate=400, engine="light", every=0.5, pace=400)
 
 
 def test_every_file_has_its_fate_through_reloads_kills_and_unmounts(tmp_path: Path) -> None:
