@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, MOST_BYTES, PARAMETERS, WORKFLOW, embedded_texts
+from aura_daemon.formats.picture_metadata.embedded_texts import (
+    GRAPH,
+    MOST_BYTES,
+    PARAMETERS,
+    WORKFLOW,
+    embedded_texts,
+    exif_span,
+)
 
 TEXT = "a cat, 猫 🦊\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512"
 HEAD = b"\x89PNG\r\n\x1a\n"
@@ -237,6 +244,7 @@ def test_packed_text_that_is_damaged_is_none() -> None:
 
 def test_parts_without_end_are_not_looked_at_without_end() -> None:
     assert embedded_text(HEAD + chunk(b"abCd", b"") * 100_001 + chunk(b"tEXt", b"parameters\0x")) is None
+    assert exif_span(HEAD + chunk(b"abCd", b"") * 100_001) is None
     assert embedded_text(b"\xff\xd8" + b"\xff\xe0\0\x02" * 100_001) is None
     assert embedded_text(webp((b"ABCD" + bytes(4)) * 100_001)) is None
     start = b"\0\0\0\x14ftypavif\0\0\0\0avif"
