@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from tests.support.house import House
-from tests.support.hub import Hub, _Handler, hub_environment
+from tests.support.hub import Hub, HubHandler, hub_environment
 from tests.support.programs import REAL, Program
 
 MOST_RESIDENT_BYTES = 80_000_000
@@ -144,7 +144,7 @@ def test_when_the_hub_comes_up_what_waited_is_done(living: Program, models: Path
     house.drop("late.yaml", b"prompt: a red circle\n")
     hub = Hub(url=f"http://127.0.0.1:{port}")
     hub.add("tiny/generator", models / "generator")
-    server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, hub))
+    server = ThreadingHTTPServer(("127.0.0.1", port), partial(HubHandler, hub))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -19,7 +19,7 @@ from tests.fuzzing.limits import MOST_INPUT_BYTES, bounded
 from tests.fuzzing.targets import TARGETS
 from tests.support.programs import ROOT
 
-MOST_MEMORY_MB: Final = 1024
+MOST_MEMORY_MB: Final = 2048
 SILENCE_S: Final = 60
 """Seconds of one input after which libFuzzer takes a reader for hung."""
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.workers.services import Services
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.system.processes.child_processes import become_a_child
@@ -29,8 +30,9 @@ _FIRST_CHUNK: Final = slice(12, 16)
 class MixedRunner:
     """Runs the scripts, and hands to the engines what is for them; the first such job has them imported."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, services: Services) -> None:
         self._settings = settings
+        self._services = services
         self._scripts = ScriptRunner()
         self._engines: Runner | None = None
 
@@ -44,7 +46,7 @@ class MixedRunner:
             return
         if self._engines is None:
             reporter.loading("aura-mini")
-            self._engines = engine_runner(self._settings)
+            self._engines = engine_runner(self._settings, self._services)
         self._engines.run(replace(batch, tasks=real), reporter)
 
     def memory(self) -> Memory:

@@ -58,7 +58,7 @@ def test_it_prints_the_machine_and_all_is_well(recorded: Recorded, capsys: pytes
     assert "\x1b" not in printed.out + printed.err
     titles = [line.split("  ")[0] for line in printed.out.splitlines() if line and not line.startswith(" ")]
     assert titles == [
-        "configured", "daemon", "GPU", "torch", "CPU", "memory", "disk", "inotify", "python", "libraries",
+        "configured", "daemon", "GPU", "torch", "CPU", "memory", "disk", "inotify", "sandbox", "python", "libraries",
         "generate", "caption", "all is well",
     ]  # fmt: skip
     assert "computes on cpu (AMD EPYC) in float32; at full speed it could in float32, bfloat16" in printed.out
