@@ -208,7 +208,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> KeepingSe
         ("star", "LoRA star is not there; there are", "did you mean stars?"),
         (
             "nothing",
-            "is not there; there are flux, link, loha, one/twice, sdxl, stars, styles/again, text, torn, two/twice, vast",
+            "there are flux, link, loha, one/twice, sdxl, stars, styles/again, text, torn, two/twice, vast",
             "name one of them",
         ),
         ("../outside", "LoRA ../outside is not there", ""),
