@@ -57,7 +57,13 @@ def test_what_the_system_lacks_stands_there(
     assert found.mode == keys.get("sandbox", "auto")
     if "workers" in keys:
         assert found.lacks == [ON_A_CLUSTER]
-    assert bool(found.open) is (state is not SandboxState.OFF)
+    assert found.open == []  # nothing is, with the embedded model
+
+
+def test_what_is_open_for_a_reason_stands_there(tmp_path: Path) -> None:
+    (found,) = record(tmp_path, generate={"engine": "compiled"}).open
+    assert found.startswith("starting compilers")
+    assert record(tmp_path, generate={"engine": "compiled"}, sandbox="off").open == []
 
 
 def test_a_worker_that_runs_knows_best(slot: Slot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
