@@ -44,7 +44,13 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str]) -> NoReturn:
     """Runs batches until the daemon closes the socket."""
-    parser = argparse.ArgumentParser(prog="aura_daemon.workers.child_main")
+    channel, relayed_level = joined("aura_daemon.workers.child_main", arguments)
+    serve(channel, engine_runner, relayed_level=relayed_level)
+
+
+def joined(program: str, arguments: list[str]) -> tuple[socket.socket, str | None]:
+    """Makes this process a child with a log; its end of the socket, and from which level on the log is sent, if at all."""
+    parser = argparse.ArgumentParser(prog=program)
     parser.add_argument("descriptor", type=int)
     parser.add_argument("parent", type=int)
     parser.add_argument("--log-level", default="INFO")
@@ -54,8 +60,7 @@ def main(arguments: list[str]) -> NoReturn:
     become_a_child(given.parent)
     log_to_stderr(given.log_level, given.log_format)
     set_environment()
-    relayed_level = given.log_level if given.relay_log else None
-    serve(socket.socket(fileno=given.descriptor), engine_runner, relayed_level=relayed_level)
+    return socket.socket(fileno=given.descriptor), given.log_level if given.relay_log else None
 
 
 def log_to_stderr(level: str, log_format: str) -> None:

@@ -6,9 +6,7 @@ cache, imports no torch, and ends when the daemon closes the socket.
 
 from __future__ import annotations
 
-import argparse
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -21,12 +19,10 @@ from aura_daemon.engines.model_files.fetched import fetched
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import RunConditions
-from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.system.sandbox.confining import confine
 from aura_daemon.system.sandbox.plan import SandboxMode
 from aura_daemon.workers.channel import MessageReceiver, read_order, report
-from aura_daemon.workers.child_main import log_to_stderr, relay_log
-from aura_daemon.workers.engine_start import set_environment
+from aura_daemon.workers.child_main import joined, relay_log
 from aura_daemon.workers.fetching.messages import Fetched, FetchOrder, FromFetcher
 from aura_daemon.workers.protocol import Loading
 from aura_daemon.workers.refusing_runner import refusal
@@ -41,17 +37,7 @@ FORMATS: Final = {
 
 def main(arguments: list[str]) -> NoReturn:
     """Fetches what it is told, and ends."""
-    parser = argparse.ArgumentParser(prog="aura_daemon.workers.fetching.fetch_main")
-    parser.add_argument("descriptor", type=int)
-    parser.add_argument("parent", type=int)
-    parser.add_argument("--log-level", default="INFO")
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
-    parser.add_argument("--relay-log", action="store_true", help="send the log to the daemon too")
-    given = parser.parse_args(arguments)
-    become_a_child(given.parent)
-    log_to_stderr(given.log_level, given.log_format)
-    set_environment()
-    channel = socket.socket(fileno=given.descriptor)
+    channel, relayed_level = joined("aura_daemon.workers.fetching.fetch_main", arguments)
     channel.set_inheritable(False)
     lock = threading.Lock()
 
@@ -62,8 +48,8 @@ def main(arguments: list[str]) -> NoReturn:
         except OSError:  # the daemon is gone, or nobody wants the model any more
             os._exit(1)
 
-    if given.relay_log:
-        relay_log(say, given.log_level)
+    if relayed_level is not None:
+        relay_log(say, relayed_level)
     receiver = MessageReceiver(channel, read_order)
     (order,) = cast(list[FetchOrder], receiver.wait())
     lacks = confine(order.sandbox, keeps=(channel.fileno(),)) if order.sandbox is not None else ()
