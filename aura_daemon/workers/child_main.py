@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 
 def joined(program: str, arguments: list[str]) -> tuple[socket.socket, str | None]:
-    """Makes this process a child with a log; returns its end of the socket, and the level from which its log is sent."""
+    """Makes this process a child with a log; its end of the socket, and the level from which the log is sent up."""
     parser = argparse.ArgumentParser(prog=program)
     parser.add_argument("descriptor", type=int)
     parser.add_argument("parent", type=int)
