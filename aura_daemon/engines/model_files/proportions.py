@@ -27,8 +27,10 @@ MOST_SIZE: Final = 100_000
 _MORE_THAN_ANY: Final = 10**12
 """What a larger number counts as."""
 
-_WIDTH: Final = re.compile(r"hidden_size|d_model|dim_embed|(?!\w*(ffn|mlp)_dim)\w*_dim|\w*channels|\w*width")
+_WIDTH: Final = re.compile(r"hidden_size|d_model|dim_embed|(?!\w*(ffn|mlp|projection)_dim)\w*_dim|\w*channels|\w*width")
 _INNER: Final = re.compile(r"intermediate_size|\w*(ffn|mlp)_dim")
+_PROJECTION: Final = re.compile(r"\w*projection_dim")
+"""One matrix behind all layers, as wide as the widest of them."""
 _LAYERS: Final = re.compile(r"\w*layers|\w*depths?|num_\w*blocks")
 _PER_BLOCK: Final = re.compile(r"\w*layers_per_block")
 _SIZES: Final = frozenset(
@@ -53,7 +55,8 @@ def numbers_problem(config: Mapping[str, Any], weights_bytes: int) -> str:
     layers = sum(map(_layers, _levels(config)))
     if layers > MOST_LAYERS:
         return f"describes {layers:,} layers, and no such model has more than {MOST_LAYERS}"
-    described = sum(map(_described, _levels(config)))
+    widest = max(map(_width, _levels(config)))
+    described = sum(_described(level, widest) for level in _levels(config))
     if described > PER_BYTE * weights_bytes + ROOM:
         return f"describes a model of {described:,} numbers; its weights have {weights_bytes:,} bytes"
     return ""
@@ -109,16 +112,26 @@ def _is_layers(key: str) -> bool:
     return bool(_LAYERS.fullmatch(key)) and not _PER_BLOCK.fullmatch(key)
 
 
-def _described(level: Mapping[str, Any]) -> int:
-    """How many numbers one level describes: its layers, and a row of its width for all that is counted."""
-    width = max(_matching(level, _WIDTH), default=1)
+def _width(level: Mapping[str, Any]) -> int:
+    return max(_matching(level, _WIDTH), default=1)
+
+
+def _described(level: Mapping[str, Any], widest: int) -> int:
+    """How many numbers one level describes: its layers, its projection, and a row of its width for all that is counted.
+
+    Args:
+        level: the keys of one level.
+        widest: the largest width of all levels, which a projection may have.
+    """
+    width = _width(level)
     inner = max(_matching(level, _INNER), default=0)
     counted = sum(
         sum(_numbers(value))
         for key, value in level.items()
-        if not any(pattern.fullmatch(key) for pattern in (_WIDTH, _INNER, _LAYERS))
+        if not any(pattern.fullmatch(key) for pattern in (_WIDTH, _INNER, _PROJECTION, _LAYERS))
     )
     image, patch = (max(_numbers(level.get(key)), default=0) for key in ("image_size", "patch_size"))
     patches = (image // max(patch, 1)) ** 2
     layers = _layers(level) or _USUAL_LAYERS
-    return layers * width * (4 * width + 2 * inner) + (counted + patches) * width
+    projected = sum(_matching(level, _PROJECTION)) * widest
+    return layers * width * (4 * width + 2 * inner) + (counted + patches) * width + projected

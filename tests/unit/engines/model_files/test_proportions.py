@@ -65,10 +65,14 @@ TAESD = {
         (CHECKER, 608_000_000),
         (VAE, 167_000_000),
         (TAESD, 4_900_000),
+        (
+            {"hidden_size": 16, "intermediate_size": 1_600_000, "num_hidden_layers": 1, "projection_dim": 512},
+            100_000_000,
+        ),
         ({}, 0),
         ({"hidden_size": None, "text_config": None}, 0),
     ],
-    ids=["unet", "clip", "blip-large", "florence-2", "checker", "vae", "taesd", "nothing", "open"],
+    ids=["unet", "clip", "blip-large", "florence-2", "checker", "vae", "taesd", "projected", "nothing", "open"],
 )
 def test_models_of_these_kinds_pass_in_half_precision(config: dict[str, object], weights_bytes: int) -> None:
     assert numbers_problem(config, weights_bytes) == ""
@@ -88,6 +92,7 @@ def test_models_of_these_kinds_pass_in_half_precision(config: dict[str, object],
         ({"layers_per_block": [2, 600]}, "2,412 layers"),
         ({"block_out_channels": [4] * 40, "layers_per_block": 20}, "layers"),
         ({"layers_per_block": 20, "transformer_layers_per_block": [1, 20]}, "layers"),
+        ({"projection_dim": 10**7}, "describes a model of"),
         ({"patch_size": 0}, "patch_size: '0', which is no size"),
         ({"num_attention_heads": "many"}, "which is no size"),
         ({"block_out_channels": []}, "which is no size"),
