@@ -103,9 +103,11 @@ def faults(folder: Path, only: str) -> tuple[list[Row], list[str]]:
 def encrypted(folder: Path) -> list[str]:
     """The same with certificates, in a process whose Ray has known them from its start; what it complains of."""
     from tests.checks import cluster_tls
+    from tests.support.script_runner import WITNESS
 
     folder.mkdir()
-    environment = {**os.environ, **cluster_tls.variables(folder)}
+    # Its trials have the names of those before: they are witnessed apart.
+    environment = {**os.environ, **cluster_tls.variables(folder), WITNESS: str(folder / "witness")}
     command = [sys.executable, "-m", "tests.checks.cluster_tls", str(folder)]
     ran = subprocess.run(command, env=environment, check=False)
     return [] if ran.returncode == 0 else ["TLS: see above"]
