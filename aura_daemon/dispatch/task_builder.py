@@ -55,7 +55,7 @@ class TaskBuilder:
             return drawn
         request = self._with_captions(job)
         try:
-            images = self._input_images.of(job, source) if drawn is None else JobImages()
+            images = self._input_images.of(job, source, drawn=drawn is not None)
             cells = self._cells(job, images)
             pictures = tuple(pictures_of(job, self._journal, self._input_images, self._delivery))
         except (FileNotFoundError, PermissionError, regular_files.NotARegularFile) as error:
@@ -71,6 +71,7 @@ class TaskBuilder:
             image=images.image.content if images.image is not None else drawn,
             image_name=file_names.escaped(_image_name(job, source)),
             mask=images.mask.content if images.mask is not None else None,
+            further_images={name: file.content for name, file in images.further.items()},
             cells=cells,
             pictures=pictures,
         )

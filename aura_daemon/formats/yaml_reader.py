@@ -172,7 +172,7 @@ class _Reader:
                 continue
             self._lines[inner] = key_node.start_mark.line + 1
             self._written[inner] = self._source(value_node)
-            as_written = inner in self._text_keys
+            as_written = _key_of(inner) in self._text_keys
             mapping[key] = self._as_written(value_node, inner) if as_written else self._value(value_node, inner)
         return mapping
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeGuard, assert_never
 
@@ -36,18 +36,22 @@ from aura_daemon.system.permissions import is_others_link, why_denied
 MOST_NAMESAKES: Final = 5
 """How many images of one name a refusal lists."""
 
+IMAGE: Final = ".image"
 MASK: Final = ".mask"
-"""The end of the name of a copied mask."""
+FURTHER: Final = ".further"
+"""The ends of the names of copies: of a job's image, of its mask, of the others before their numbers."""
 
 PUT_IT_THERE: Final = "Put the image beside the job file, then move the job file back into the inbox."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobImages:
-    """The image that a job describes or starts from, and its mask."""
+    """The image that a job describes or starts from, its mask, and the others that it names."""
 
     image: regular_files.Content | None = None
     mask: regular_files.Content | None = None
+    further: Mapping[str, regular_files.Content] = field(default_factory=dict)
+    """By the names that the request has for them."""
 
 
 class NotTaken(Exception):
@@ -103,16 +107,29 @@ class InputImages:
             copy.unlink(missing_ok=True)
         return found.path, content, named
 
-    def of(self, job: Job, source: Source) -> JobImages:
-        """The bytes of the images that a job is about; raises OSError where they are gone, or NotTaken."""
+    def of(self, job: Job, source: Source, *, drawn: bool = False) -> JobImages:
+        """The bytes of the images that a job is about; raises OSError where they are gone, or NotTaken.
+
+        `drawn`: its image is a picture of a part or job before it, which is not read here.
+        """
+        if drawn and not isinstance(job.runs, GenerateRequest):
+            return JobImages()
         if isinstance(job.runs, CaptionRequest | MatchRequest) and not job.runs.image:
             return JobImages(image=regular_files.read(self._claims.file_of(source)))
         if _is_read_in_place(job.request):
             return JobImages(image=self._in_place(job.request.picture))
-        if isinstance(job.runs, GenerateRequest) and job.runs.image is None:  # what it described is not drawn upon
-            return JobImages()
-        read = {target.suffix: regular_files.read(target) for _, target in self._copies(job)}
-        return JobImages(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
+        further = self._further(job) if isinstance(job.runs, GenerateRequest) else {}
+        # What it described is not drawn upon.
+        if drawn or (isinstance(job.runs, GenerateRequest) and job.runs.image is None):
+            return JobImages(further=further)
+        copies = {copy.suffix: copy for _, copy in self._copies(job)}
+        read = {role: regular_files.read(copies[role]) for role in (IMAGE, MASK) if role in copies}
+        return JobImages(image=read.get(IMAGE), mask=read.get(MASK), further=further)
+
+    def _further(self, job: Job) -> dict[str, regular_files.Content]:
+        """The images beside image and mask."""
+        named = ((name, copy) for name, copy in self._copies(job) if copy.suffix.startswith(FURTHER))
+        return {name: regular_files.read(copy) for name, copy in named if name is not None}
 
     def _in_place(self, picture: str) -> regular_files.Content:
         """A picture of a set, as it is now: a library of photos is not copied to be described."""
@@ -128,7 +145,7 @@ class InputImages:
     def place_of(self, job: Job) -> Path:
         """Where the picture of a set lies that a job describes."""
         request = job.request
-        return self._claims.inbox / request.picture if _is_read_in_place(request) else self._copy_paths(job)[0]
+        return self._claims.inbox / request.picture if _is_read_in_place(request) else self._copy_path(job, IMAGE)
 
     def recorded(self, source: Source, job: Job, images: JobImages) -> Source:
         """Corrects a source in the journal whose image was changed by a writer that had it open over the claim."""
@@ -143,12 +160,13 @@ class InputImages:
 
     def forget(self, job: Job) -> None:
         """Removes the copies of a job that has ended."""
-        for copy in self._copy_paths(job):
-            copy.unlink(missing_ok=True)
+        roles = {IMAGE, MASK, *(role for _, role in _names_in(job.request))}
+        for role in roles:  # the first two of any job, so that no copy outlives a change of what is asked for
+            self._copy_path(job, role).unlink(missing_ok=True)
 
     def _copies(self, job: Job) -> Iterator[tuple[str | None, Path]]:
         """The names of the images that a job is about (None: it is called like the job file), and their copies."""
-        return zip(_names_in(job.request), self._copy_paths(job), strict=False)
+        return ((name, self._copy_path(job, role)) for name, role in _names_in(job.request))
 
     def _named_image(self, image: FoundImage) -> tuple[NamedImage, ...]:
         """What the journal remembers of an image that is no job of its own now."""
@@ -157,8 +175,8 @@ class InputImages:
         status = image.file.lstat()
         return (NamedImage(path=image.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns),)
 
-    def _copy_paths(self, job: Job) -> tuple[Path, Path]:
-        return self._claims.inputs / f"{job.id}.image", self._claims.inputs / f"{job.id}{MASK}"
+    def _copy_path(self, job: Job, role: str) -> Path:
+        return self._claims.inputs / f"{job.id}{role}"
 
     def _found(self, source: Source, name: str | None) -> FoundImage:
         """The image that a job names; raises NotTaken. A picture that was dropped lies where it was claimed."""
@@ -230,19 +248,21 @@ def _is_read_in_place(request: Request) -> TypeGuard[CaptionRequest]:
     return isinstance(request, CaptionRequest) and request.of_set and bool(request.picture)
 
 
-def _names_in(request: Request) -> tuple[str | None, ...]:
-    """The names of the images in a request; None for the image that is called like the job file."""
+def _names_in(request: Request) -> Iterator[tuple[str | None, str]]:
+    """The names of the images in a request, each with its role; None for the image that is called like the job file."""
     match request:
         case CaptionRequest() | MatchRequest():
-            return () if _is_read_in_place(request) else (request.image,)
+            if not _is_read_in_place(request):
+                yield request.image, IMAGE
         case BenchmarkRequest() | DatasetRequest():
-            return ()
+            pass
         case GridRequest():
-            return (request.image,) if request.image is not None else ()
-        case GenerateRequest(follows=str()):
-            return ()
+            if request.image is not None:
+                yield request.image, IMAGE
         case GenerateRequest():
             image = request.image if request.image is not None else request.described
-            return tuple(name for name in (image, request.mask) if name is not None)
+            of_start = ((image, IMAGE), (request.mask, MASK)) if request.follows is None else ()
+            yield from ((name, role) for name, role in of_start if name is not None)
+            yield from ((name, f"{FURTHER}{number}") for number, name in enumerate(request.further_images))
         case _:
             assert_never(request)

@@ -20,6 +20,7 @@ from aura_daemon.jobfile.keys.benchmark import BENCHMARK, benchmark_model
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.caption_writing import WAYS
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import NAMING
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION
 from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
@@ -36,7 +37,7 @@ FILE_NAME: Final = "_defaults.yaml"
 SPELLINGS: Final = (FILE_NAME, "_defaults.yml", "_Defaults.yaml", "_Defaults.yml", "_DEFAULTS.YAML", "_DEFAULTS.YML")
 """The names under which the settings of a folder are read; `FILE_NAME` is the first."""
 
-ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix", "images"})
+ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix", "images", *NAMING})
 """Keys that make a recipe of a folder: what is dropped there is the rest."""
 
 SIZE: Final = frozenset({"aspect_ratio", "width", "height"})

@@ -13,6 +13,7 @@ from aura_daemon.formats.file_types import TABLE_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
+from aura_daemon.jobfile.keys.guidance import NAMING, images_named
 from aura_daemon.jobfile.keys.matrix import lists_of
 from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.parser import JobPlans, added_documents, documents_of
@@ -72,14 +73,15 @@ def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
     """The names in one document that has not been checked yet."""
     if keys.get("task") == JobKind.BENCHMARK:
         return
-    image, mask = keys.get("image"), keys.get("mask")
+    image = keys.get("image")
     _, first = next(rows(keys))
     if task_of(first) != JobKind.GENERATE:
         if keys.get("images") is not None:  # `image_sets` tells of these
             return
         yield image_path(image) if isinstance(image, str) else None
         return
-    lists = lists_of(keys, ("image", "mask"))
+    lists = lists_of(keys, ("image", "mask", *NAMING))
     for values, _ in zip(product(*lists.values()), range(MOST_JOBS), strict=False):  # more jobs are refused
-        cell = {"image": image, "mask": mask, **dict(zip(lists, values, strict=True))}
-        yield from (image_path(name) for name in (cell["image"], cell["mask"]) if isinstance(name, str))
+        cell = {**keys, **dict(zip(lists, values, strict=True))}
+        named = (*(cell.get(key) for key in ("image", "mask")), *images_named(cell))
+        yield from (image_path(name) for name in named if isinstance(name, str))

@@ -13,14 +13,30 @@ from typing import Any, Final
 from aura_daemon.jobfile.keys.benchmark import BenchmarkJob, CaptionBenchmarkJob
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import NAMING
 from aura_daemon.jobfile.keys.reflect import ReflectJob
 from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes", "question", "images")
 
+_IMAGES: Final = tuple(f"{key}{each}.{name}" for key, name in NAMING.items() for each in ("", ".*"))
+"""Names of images below other keys, one of them or a list."""
+
+_REGION_PROMPTS: Final = ("regions.prompt", "regions.*.prompt")
+
 _AROUND_CAPTIONS: Final = ("caption.prefix", "caption.suffix", "caption.trigger_word")
 
-TEXT_KEYS: Final = frozenset({*_TEXTS, *_AROUND_CAPTIONS, "tags.*", "images.*", *(f"matrix.{key}.*" for key in _TEXTS)})
+TEXT_KEYS: Final = frozenset(
+    {
+        *_TEXTS,
+        *_AROUND_CAPTIONS,
+        *_IMAGES,
+        *_REGION_PROMPTS,
+        "tags.*",
+        "images.*",
+        *(f"matrix.{key}.*" for key in _TEXTS),
+    }
+)
 """Keys whose value is read as it is written: `prompt: no` and `prompt: 1984` are text."""
 
 PROSE: Final = frozenset(
@@ -33,6 +49,7 @@ PROSE: Final = frozenset(
         "matrix.negative_prompt.*",
         "question",
         *_AROUND_CAPTIONS,
+        *_REGION_PROMPTS,
     }
 )
 """Keys whose text may hold ` #`, where YAML begins a comment."""

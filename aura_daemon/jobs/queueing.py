@@ -96,7 +96,7 @@ def batch_key(request: Request) -> Request | None:
         case GridRequest() | BenchmarkRequest() | DatasetRequest():
             return None
         case GenerateRequest():
-            if request.image is not None or request.hires is not None:
+            if request.image is not None or request.hires is not None or request.further_images or request.regions:
                 return None
             return replace(
                 request,

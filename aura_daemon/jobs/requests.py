@@ -9,6 +9,10 @@ from functools import cache
 from typing import Any, Final, TypeAlias, assert_never
 
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, CaptionPlace, text_beside
+from aura_daemon.jobs.guidance.controls import Control
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
+from aura_daemon.jobs.guidance.regions import Region
+from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.speed import Speed
 
 
@@ -137,6 +141,17 @@ class GenerateRequest:
     """The id of the job whose picture is meant by `described` and `image`."""
     check: PictureCheck | None = None
     """The picture is looked at once it is drawn; None: it is delivered as it is."""
+    control: tuple[Control, ...] = ()
+    like: tuple[PicturePrompt, ...] = ()
+    regions: tuple[Region, ...] = ()
+    upscale: Upscale | None = None
+
+    @property
+    def further_images(self) -> tuple[str, ...]:
+        """The names of the images beside `image` and `mask`, each once; their bytes are handed over by name."""
+        maps, pictures = (one.image for one in self.control), (one.image for one in self.like)
+        masks = (region.mask for region in self.regions if region.mask is not None)
+        return tuple(dict.fromkeys((*maps, *pictures, *masks)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

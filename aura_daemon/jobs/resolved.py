@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aura_daemon.jobs.caption_files import CaptionFile
+from aura_daemon.jobs.guidance.controls import Control
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
+from aura_daemon.jobs.guidance.regions import Region
+from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.requests import (
     CaptionSampling,
     Describe,
@@ -42,6 +46,10 @@ class ResolvedGenerate:
     strength: float | None = None
     """None without an image."""
     hires: Hires | None = None
+    control: tuple[Control, ...] = ()
+    like: tuple[PicturePrompt, ...] = ()
+    regions: tuple[Region, ...] = ()
+    upscale: Upscale | None = None
     clip_skip: int = 1
     format: ImageFormat = ImageFormat.PNG
     quality: int | None = None

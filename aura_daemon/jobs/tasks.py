@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -46,6 +47,8 @@ class Task:
     image_name: str = ""
     """For messages."""
     mask: bytes | None = field(default=None, repr=False)
+    further_images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The other images that the request names, by these names."""
     cells: tuple[bytes | None, ...] = field(default=(), repr=False)
     """The pictures of a contact sheet; None for a picture that failed."""
     pictures: tuple[SetPicture, ...] = field(default=(), repr=False)

@@ -21,9 +21,9 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import generator_footprint
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.generator import Generator
+from aura_daemon.engines.stable_diffusion.guidance.inputs import PictureInputs, read_inputs
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
-from aura_daemon.engines.stable_diffusion.start_image import InitImage, read_start
 from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.queueing import batch_key
@@ -34,7 +34,7 @@ from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
 
-Decoded: TypeAlias = DecodedTask[InitImage | None]
+Decoded: TypeAlias = DecodedTask[PictureInputs]
 
 
 class StableDiffusion:
@@ -69,10 +69,9 @@ class StableDiffusion:
         configured = self._settings.generate
         return configured if name == configured.model else replace(configured, model=name, revision=None)
 
-    def decode(self, task: Task) -> InitImage | Failure | None:
-        """The image and the mask that the request names; None where it names none."""
-        assert isinstance(task.request, GenerateRequest)
-        return read_start(task.request, task.image, task.mask, self._settings)
+    def decode(self, task: Task) -> PictureInputs | Failure:
+        """The images that the request names."""
+        return read_inputs(task, self._settings)
 
     def extent(self, tasks: Sequence[Decoded], files: ModelFiles) -> Extent:
         """The pixels of the last pass."""
@@ -94,7 +93,7 @@ class StableDiffusion:
     def footprint(self, files: ModelFiles, placement: Placement, tasks: Sequence[Decoded] = ()) -> Footprint:
         """With the safety checker, where it is used; a tiny decoder leaves encoding to the VAE."""
         checks = self._settings.generate.safety is not Safety.OFF
-        encodes = any(task.picture is not None or _has_second_pass(task) for task in tasks)
+        encodes = any(task.picture.start is not None or _has_second_pass(task) for task in tasks)
         plain = generator_footprint(files, placement, with_checker=checks, encodes=encodes)
         return with_variant(plain, placement)
 
@@ -108,7 +107,7 @@ class StableDiffusion:
             graph = self._converted.graph(files, placement)
             return Generator(files, placement, configured, attention, thumbnails=thumbnails, graph=graph)
 
-    def prepare(self, engine: Generator, picture: InitImage | None) -> InitImage | None:
+    def prepare(self, engine: Generator, picture: PictureInputs) -> PictureInputs:
         """As it is: its size is the job's."""
         return picture
 
@@ -139,11 +138,11 @@ class StableDiffusion:
             self._converted.convert_meanwhile(files, placement, wants_int8=speed in ROUGH)
 
     def _picture_task(self, decoded: Decoded, files: ModelFiles) -> PictureTask:
-        request, start = decoded.task.request, decoded.picture
+        request, inputs = decoded.task.request, decoded.picture
         assert isinstance(request, GenerateRequest)
-        image_px = start.picture.size if start is not None else None
+        image_px = inputs.start.picture.size if inputs.start is not None else None
         resolved, notes = resolve_generate(request, self.configured(files.name), files.own, image_px)
-        return PictureTask(task=decoded.task, resolved=resolved, start=start, notes=notes)
+        return PictureTask(task=decoded.task, resolved=resolved, inputs=inputs, notes=notes)
 
 
 def _has_second_pass(decoded: Decoded) -> bool:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
+from aura_daemon.engines.stable_diffusion.guidance.inputs import PictureInputs
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -51,7 +52,7 @@ class PictureTask:
 
     task: Task
     resolved: ResolvedGenerate
-    start: InitImage | None = None
+    inputs: PictureInputs = field(default_factory=PictureInputs)
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
     encoded: EncodedPrompt | None = None
@@ -75,6 +76,11 @@ class PictureTask:
         """A pass was computed by this plan."""
         self.costs += plan.costs
         self.levers += tuple(words for words in plan.words if words not in self.levers)
+
+    @property
+    def start(self) -> InitImage | None:
+        """The image that it starts from, with its mask."""
+        return self.inputs.start
 
     @property
     def job_id(self) -> str:

@@ -56,7 +56,7 @@ _INVOKEAI: Final = {
     "f": "strength",
     "g": "grid",
     "v": "variation_amount",
-    "U": "upscale",
+    "U": "hires_fix",
     "G": "facetool_strength",
 }
 """The usual ones of InvokeAI's flags with one dash."""

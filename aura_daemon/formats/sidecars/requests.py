@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionPlace, ExistingText
+from aura_daemon.jobs.guidance.controls import ControlledPass, ControlMode, Preparation
 from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata
 from aura_daemon.jobs.speed import Speed
 
@@ -29,6 +30,44 @@ class HiresRecord(Record):
     strength: float
 
 
+class ControlRecord(Record):
+    """One map, and the ControlNet that read it."""
+
+    image: str
+    model: str
+    weight: float
+    start: float
+    end: float
+    mode: ControlMode
+    prepare: Preparation
+    hires: ControlledPass
+
+
+class PicturePromptRecord(Record):
+    """A picture that what was drawn was to be like."""
+
+    image: str
+    weight: float
+    model: str | None
+
+
+class RegionRecord(Record):
+    """A part of the picture with a prompt of its own."""
+
+    prompt: str
+    weight: float
+    box: list[float] | None
+    mask: str | None
+
+
+class UpscaleRecord(Record):
+    """How the picture was enlarged."""
+
+    model: str | None
+    scale: float | None
+    tile: int | None
+
+
 class GenerateRecord(Record):
     """Everything the picture was made from; what was not asked for is left out."""
 
@@ -48,6 +87,10 @@ class GenerateRecord(Record):
     mask: str | None = Field(None, description="name of the mask")
     strength: float | None = Field(None, description="how much of the image was drawn anew, 0 to 1")
     hires: HiresRecord | None = Field(None, description="the second pass")
+    control: list[ControlRecord] = Field([], description="maps that guided it")
+    like: list[PicturePromptRecord] = Field([], description="pictures that it was to be like")
+    regions: list[RegionRecord] = Field([], description="parts with a prompt of their own")
+    upscale: UpscaleRecord | None = Field(None, description="how it was enlarged")
     clip_skip: int = Field(1, description="2: the text encoder's last layer was left out")
     format: ImageFormat = ImageFormat.PNG
     quality: int | None = Field(None, description="of a lossy format")

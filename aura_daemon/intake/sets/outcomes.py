@@ -102,7 +102,8 @@ def _outcome_of(jobs: Sequence[Job]) -> _SetOutcome:
 def _images_of(request: Request) -> set[str]:
     if not isinstance(request, GenerateRequest):
         return set()
-    return {_seen(name) for name in (request.image, request.described, request.mask) if name}
+    named = (request.image, request.described, request.mask, *request.further_images)
+    return {_seen(name) for name in named if name}
 
 
 def _seen(path: str) -> str:

@@ -37,6 +37,7 @@ SEED: Final = 42
 _OTHER: Final = (
     *("task", "prompt", "seed", "count", "matrix", "grid", "priority", "image", "mask", "strength", "preview"),
     *("output", "tags", "notes", "aspect_ratio", "width", "height", "pick", "verify", "tries", "best_of"),
+    *("control", "like", "regions", "upscale"),
 )
 """Keys of a job that draws which have another meaning here, or none."""
 

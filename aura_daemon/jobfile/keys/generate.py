@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from aura_daemon.formats.prompts.prompt_tags import MOST_LORA_WEIGHT, MOST_LORAS
-from aura_daemon.jobfile.keys import types
+from aura_daemon.jobfile.keys import guidance, types
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
 from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, SEEDS, Seeds
@@ -172,6 +172,10 @@ class GenerateJob(BaseModel):
     mask: types.ImageName | None = types.image_field("white where the image is drawn anew")
     strength: float | None = types.number_field(None, 0, 1, "how much of the image is drawn anew")
     hires: HiresKeys | None = Field(None, description="keys of the second pass: `scale` and `strength`")
+    control: guidance.Controls = Field(None, description=guidance.CONTROLS)
+    like: guidance.PicturePrompts = Field(None, description=guidance.PICTURE_PROMPTS)
+    regions: guidance.Regions = Field(None, description=guidance.REGIONS)
+    upscale: guidance.UpscaleKeys | None = Field(None, description=guidance.UPSCALE)
     clip_skip: types.Whole = types.whole_field(1, 12, "2 leaves out the last layer")
     format: _Format = Field(None, description=f"one of {', '.join(ImageFormat)}")
     quality: types.Whole = types.whole_field(1, 100)
@@ -207,7 +211,7 @@ class GenerateJob(BaseModel):
 
     def request(self) -> GenerateRequest:
         """The request for the engine. Of several seeds it has the first: `jobfile.expansion` makes a job for each."""
-        values = shared_fields(self, GenerateRequest)
+        values = shared_fields(self, GenerateRequest) | guidance.guidance_of(self)
         if isinstance(self.seed, tuple):
             values["seed"] = self.seed[0]
         values["loras"] = tuple(Lora(**lora.model_dump()) for lora in self.loras or ())

@@ -14,6 +14,7 @@ from aura_daemon.chains.captioned_prompts import CAPTION
 from aura_daemon.formats.prompts.prompt_tags import without_comments
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import guidance_of
 from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 from aura_daemon.jobs.requests import GenerateRequest, Hires, Lora, shared_fields
 
@@ -25,7 +26,7 @@ MOST_ROUNDS: Final = 20
 
 _OTHER: Final = (
     *("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"),
-    *("pick", "verify", "tries", "best_of"),
+    *("pick", "verify", "tries", "best_of", "control", "like", "regions"),
 )
 """Keys of a job that draws which have another meaning for this task, or none."""
 
@@ -57,7 +58,7 @@ class ReflectKeys(BaseModel):
 
     def request(self) -> GenerateRequest:
         """The request of the first round; `rounds` says how many there are."""
-        values = shared_fields(self, GenerateRequest)
+        values = shared_fields(self, GenerateRequest) | guidance_of(self)
         values["loras"] = tuple(Lora(**lora.model_dump()) for lora in values.get("loras", ()))
         if "hires" in values:
             values["hires"] = Hires(**values["hires"].model_dump())

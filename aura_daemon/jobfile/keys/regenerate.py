@@ -19,7 +19,7 @@ REGENERATE: Final = "regenerate"
 
 _OTHER: Final = (
     *("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"),
-    *("pick", "verify", "tries", "best_of"),
+    *("pick", "verify", "tries", "best_of", "control", "like", "regions"),
 )
 """Keys of a job that draws which have another meaning for this task, or none: of one picture, one is made."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aura_daemon.jobfile.keys.guidance import with_names
 from aura_daemon.jobfile.keys.output_name import FIELDS, fit
 from aura_daemon.jobfile.recipes.subject import NOBODY, PictureFacts, Subject, name_of
 from aura_daemon.jobfile.templates import escape_choices
@@ -84,6 +85,7 @@ def with_images_named(keys: Mapping[str, object], subject: Subject) -> dict[str,
         return filled(value, lambda name: values.get(name)) if isinstance(value, str) else value
 
     found: dict[str, object] = {**keys, **{key: named(keys[key]) for key in IMAGES if key in keys}}
+    found |= with_names(keys, named)
     if isinstance(matrix := keys.get("matrix"), Mapping):
         lists = {key: [*map(named, matrix[key])] for key in IMAGES if isinstance(matrix.get(key), list)}
         found["matrix"] = {**matrix, **lists}

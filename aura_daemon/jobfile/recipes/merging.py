@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aura_daemon.jobfile.folder_defaults import ABOUT_ONE_JOB, FolderDefaults
+from aura_daemon.jobfile.keys.guidance import NAMING, images_named
 from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.recipes.subject import Subject
@@ -54,10 +55,11 @@ def with_recipes(keys: Mapping[str, object], folders: Sequence[FolderDefaults], 
     task = _task(keys, folders)
     own_lists = _lists(keys.get("matrix"))
     for folder in _for_task(task, folders):
-        for key in ("prompt", "image", "images", "mask"):
+        for key in ("prompt", "image", "images", "mask", *NAMING):
             value = folder.get(key)
             is_open = merged.get(key) is None and key not in own_lists and merged.get(_OTHER.get(key, key)) is None
-            if value is not None and is_open and (subject.is_picture or key == "prompt" or not _is_of_file(value)):
+            is_of_file = key != "prompt" and any(map(_is_of_file, (value, *images_named({key: value}))))
+            if value is not None and is_open and (subject.is_picture or not is_of_file):
                 merged[key] = value
         if merged.get("matrix") is None and folder.get("matrix") is not None:
             merged["matrix"] = _rest(folder["matrix"], keys)

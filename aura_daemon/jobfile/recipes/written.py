@@ -16,6 +16,7 @@ from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import NAMING
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_matrix
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
@@ -47,7 +48,7 @@ def problems_of_recipe(keys: Mapping[str, Any], document: Document, *, file: str
     if task is not None and task not in TASKS_OF_RECIPES:
         yield _of_task(task, document, file)
         return
-    said = {key: keys[key] for key in ("prompt", *IMAGES, "images", "matrix") if key in keys}
+    said = {key: keys[key] for key in ("prompt", *IMAGES, *NAMING, "images", "matrix") if key in keys}
     is_strict = bool(said) or task not in (None, REGENERATE)
     task = str(task or (JobKind.CAPTION if "images" in said else JobKind.GENERATE))
     of_itself = [key for key in IMAGES if _is_settings(said.get(key))]

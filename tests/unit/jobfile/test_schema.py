@@ -111,6 +111,24 @@ SIZES = st.builds(
     st.sampled_from([64, 768, 2048, 4096]),
     PADDING,
 )
+
+
+def one_or_more(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return values | st.lists(values, max_size=3) | values.map(lambda value: [value] * 9)
+
+
+CONTROLS = some_of(
+    image=mostly(IMAGES),
+    model=mostly(TEXTS),
+    weight=mostly(st.floats(0, 2)),
+    start=st.floats(0, 0.4) | st.sampled_from([-0.1, "0.1", None]),
+    end=st.floats(0.5, 1) | st.sampled_from([1.1, "0.9", None]),
+    mode=mostly(st.sampled_from(["balanced", "prompt", "Control"])),
+    prepare=mostly(st.sampled_from(["none", "canny", "lines"])),
+    hires=mostly(st.sampled_from(["first", "both", "third"])),
+)
+BOXES = st.tuples(*(st.floats(0, 0.4),) * 2, *(st.floats(0.5, 1.1),) * 2).map(list) | st.just([0, 0, 1])
+REGIONS = some_of(prompt=mostly(TEXTS | LONG), weight=mostly(st.floats(0, 2)), box=mostly(BOXES), mask=mostly(IMAGES))
 LORAS = some_of(name=mostly(TEXTS | LONG), weight=mostly(st.floats(-4, 4)))
 
 VALUES = {
@@ -141,6 +159,10 @@ VALUES = {
     "mask": mostly(IMAGES),
     "strength": mostly(st.floats(0, 1)),
     "hires": mostly(some_of(scale=mostly(st.floats(1, 4)), strength=mostly(st.floats(0, 1)), steps=ANYTHING)),
+    "control": mostly(one_or_more(CONTROLS)),
+    "like": mostly(one_or_more(some_of(image=mostly(IMAGES), weight=mostly(st.floats(0, 2)), model=mostly(TEXTS)))),
+    "regions": mostly(one_or_more(REGIONS)),
+    "upscale": mostly(TEXTS | some_of(model=mostly(TEXTS), scale=mostly(st.floats(1, 8)), tile=mostly(WHOLES))),
     "clip_skip": mostly(st.integers(1, 12)),
     "format": mostly(st.sampled_from(["png", "JPEG", " jpg\n", "wepb", "Webp", "avif", "av\u0131f", "", " "])),
     "quality": mostly(st.integers(1, 100)),

@@ -69,7 +69,7 @@ def test_a_word_that_no_program_has_means_nothing() -> None:
         ("size: 64x64", "cat.yaml:2: size: unknown key: this is said with `width` and `height`"),
         ("batch_size: 2", "cat.yaml:2: batch_size: unknown key: `count` says how many pictures are drawn"),
         ("restore_faces: true", "cat.yaml:2: restore_faces: unknown key: faces are not restored here"),
-        ("upscale: 2", "cat.yaml:2: upscale: unknown key; did you mean `hires`?"),
+        ("upscale_by: 2", "cat.yaml:2: upscale_by: unknown key; did you mean `hires`?"),
         ("clip-skip: 2", "cat.yaml:2: clip-skip: unknown key; did you mean `clip_skip`?"),
         (
             "task: txt2img",

@@ -1,0 +1,70 @@
+"""All pictures that a job draws with. In: a task. Out: decoded pictures, or why the job cannot be done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.stable_diffusion.start_image import InitImage, read_start
+from aura_daemon.file_names import escaped
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
+from aura_daemon.jobs.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FurtherImage:
+    """A picture beside image and mask, mode RGB."""
+
+    picture: Image.Image
+    name: str
+    sha256: str
+    """Of its file."""
+    warnings: tuple[str, ...] = ()
+
+    def ingredient(self, kind: IngredientKind) -> Ingredient:
+        """The file, as the sidecar names it."""
+        return Ingredient(kind=kind, name=escaped(self.name), sha256=self.sha256)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureInputs:
+    """What a picture is drawn from beside its prompt."""
+
+    start: InitImage | None = None
+    further: Mapping[str, FurtherImage] = field(default_factory=dict)
+    """By the names that the request has for them."""
+
+
+def read_inputs(task: Task, settings: EngineSettings) -> PictureInputs | Failure:
+    """Decodes what the request names."""
+    request = task.request
+    assert isinstance(request, GenerateRequest)
+    lacking = _not_drawn(request)
+    if lacking is not None:
+        return lacking
+    start = read_start(request, task.image, task.mask, settings)
+    if isinstance(start, Failure):
+        return start
+    further = {}
+    for name in request.further_images:
+        content = task.further_images.get(name, b"")
+        read = read_picture(content, name, settings)
+        if isinstance(read, Failure):
+            return read
+        sha256 = hashlib.sha256(content).hexdigest()
+        further[name] = FurtherImage(picture=read.image, name=name, sha256=sha256, warnings=read.warnings)
+    return PictureInputs(start=start, further=further)
+
+
+def _not_drawn(request: GenerateRequest) -> Failure | None:
+    for key in ("control", "like", "regions", "upscale"):
+        if getattr(request, key):
+            message = f"`{key}` is not drawn by this version"
+            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"leave out `{key}`")
+    return None
