@@ -126,6 +126,8 @@ class GenerateSettings(ModelSettings):
     """Folder of `.safetensors` files."""
     embeddings: str | None = None
     """Folder of textual inversions, `.safetensors` files."""
+    controlnets: str | None = None
+    """Folder of ControlNets: folders in diffusers format, or `.safetensors` files."""
     safety: Safety = Safety.BLOCK
     format: ImageFormat = ImageFormat.PNG
     quality: int = 90

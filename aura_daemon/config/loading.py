@@ -157,7 +157,7 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
     def start(key: str) -> Path:
         return Path.cwd() if f"{PREFIX}GENERATE__{key.upper()}" in variables else base
 
-    configured = {key: getattr(section, key) for key in ("loras", "embeddings", "wildcards")}
+    configured = {key: getattr(section, key) for key in ("loras", "embeddings", "controlnets", "wildcards")}
     folders = {key: start(key) / folder for key, folder in configured.items() if folder is not None}
     models = tuple(_model_from(start("models"), model) for model in section.models)
     files = {key: getattr(section.turbo, key) for key in ("lora", "decoder")}

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
@@ -94,6 +101,26 @@ def write_generator(folder: Path, *, safety_checker: bool = False, variant: str 
         requires_safety_checker=False,
     )
     pipe.save_pretrained(folder, safe_serialization=True, variant=variant)
+    return folder
+
+
+def write_controlnet(folder: Path, *, number: int = 0, **config: Any) -> Path:
+    """A ControlNetModel for the UNet of `write_generator`; its zero convolutions are not zero, so that it guides."""
+    torch.manual_seed(number + 10)
+    sizes = {
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "norm_num_groups": 4,
+        "cross_attention_dim": 16,
+        "attention_head_dim": 2,
+        "conditioning_embedding_out_channels": (4, 8, 8, 8),
+    }
+    net = ControlNetModel(**sizes | config)
+    for name, weights in net.named_parameters():
+        if name.startswith(("controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out")):
+            torch.nn.init.normal_(weights, std=0.3)
+    net.save_pretrained(folder)
     return folder
 
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from aura_daemon.config.engine import Dtype, EngineSettings, ModelSettings
 from aura_daemon.jobs import results
+from aura_daemon.jobs.guidance.controls import CONTROLNETS
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.speed import Speed
 
@@ -27,6 +28,8 @@ class ModelRole(StrEnum):
     """It answers questions about pictures."""
     MATCHES = "matches"
     """It says how well texts fit pictures."""
+    CONTROLNET = "controlnet"
+    """It reads maps that guide a generator."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +125,8 @@ def configured(settings: EngineSettings, wanted: WantedModel) -> ModelSettings |
             return None
         own = named if wanted.model == named.model else replace(named, model=wanted.model, revision=None)
         return replace(own, speed=Speed.TURBO if wanted.at_turbo else Speed.BALANCED)
+    if wanted.role is ModelRole.CONTROLNET:
+        return ModelSettings(model=wanted.model) if wanted.model in CONTROLNETS.values() else None
     found = _others(settings)[wanted.role]
     return found if found is not None and found.model == wanted.model and not wanted.at_turbo else None
 

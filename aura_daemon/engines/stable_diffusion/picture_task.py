@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
 from aura_daemon.engines.stable_diffusion.guidance.inputs import PictureInputs
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan
@@ -53,6 +54,8 @@ class PictureTask:
     task: Task
     resolved: ResolvedGenerate
     inputs: PictureInputs = field(default_factory=PictureInputs)
+    nets: tuple[ModelFiles, ...] = ()
+    """The ControlNets that read its maps."""
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
     encoded: EncodedPrompt | None = None

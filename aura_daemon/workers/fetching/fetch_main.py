@@ -16,6 +16,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.services import ModelRole, WantedModel, configured
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.model_files.fetched import fetched
+from aura_daemon.engines.stable_diffusion.guidance.controls.net_files import CONTROLNET
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import RunConditions
@@ -32,6 +33,7 @@ FORMATS: Final = {
     ModelRole.CAPTIONER: CAPTIONS,
     ModelRole.ANSWERS: ANSWERS,
     ModelRole.MATCHES: MATCHES,
+    ModelRole.CONTROLNET: CONTROLNET,
 }
 
 

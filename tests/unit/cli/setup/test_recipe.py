@@ -55,7 +55,9 @@ def test_a_recipe_is_installed_into_a_folder_of_the_inbox(
     inbox.mkdir()
     assert recipe("install", "restyle", folder, None) == 0
     place = inbox / "photos" / "oil"
-    assert (place / "_defaults.yaml").read_text(encoding="utf-8") == shipped()[5].text
+    assert (place / "_defaults.yaml").read_text(encoding="utf-8") == next(
+        one.text for one in shipped() if one.name == "restyle"
+    )
     assert [path.name for path in inbox.iterdir()] == ["photos"]
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"{place / '_defaults.yaml'}: restyle"
