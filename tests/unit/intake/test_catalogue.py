@@ -11,6 +11,10 @@ from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.intake.catalogue import MOST_BYTES, CatalogueReader, WordLists
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobs.guidance.controls import CONTROLNETS, EMBEDDED_READS
+
+MINI = (*EMBEDDED_READS, "aura-mini")
+"""ControlNets that fit aura-mini."""
 
 
 def test_each_text_file_is_a_list_of_the_lines_that_say_something(tmp_path: Path) -> None:
@@ -81,11 +85,14 @@ def test_the_catalogue_is_what_the_configuration_allows_now(tmp_path: Path) -> N
     )
     reader = CatalogueReader(configured)
     assert reader.now() == Catalogue(
-        models=("sd-1.4", "aura-mini"), loras=("ink", "sub/Grain"), wildcards={"animals": ("cat",)}
+        models=("sd-1.4", "aura-mini"),
+        loras=("ink", "sub/Grain"),
+        controlnets=(*CONTROLNETS, "aura-mini"),
+        wildcards={"animals": ("cat",)},
     )
     (tmp_path / "loras" / "ink.safetensors").unlink()
     assert reader.now().loras == ("sub/Grain",)
-    assert CatalogueReader(GenerateConfig()).now() == Catalogue(models=("aura-mini",))
+    assert CatalogueReader(GenerateConfig()).now() == Catalogue(models=("aura-mini",), controlnets=MINI)
     assert CatalogueReader(GenerateConfig(), answers=True).now().answers
     away = GenerateConfig(loras=tmp_path / "away", wildcards=tmp_path / "away")
-    assert CatalogueReader(away).now() == Catalogue(models=("aura-mini",))
+    assert CatalogueReader(away).now() == Catalogue(models=("aura-mini",), controlnets=MINI)

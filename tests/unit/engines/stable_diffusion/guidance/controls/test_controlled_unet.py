@@ -18,7 +18,10 @@ from aura_daemon.engines.session import Session
 from aura_daemon.jobs.guidance.controls import Control, ControlledPass, ControlMode, Preparation
 from aura_daemon.jobs.requests import GenerateRequest, Hires
 from aura_daemon.jobs.results import Failure, IngredientKind, Produced
+from aura_daemon.jobs.speed import EngineChoice
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.attempts import Start
+from aura_daemon.ladder.rungs import Rung
 from tests.support.listening import Listener
 from tests.support.tiny_models import write_controlnet
 from tests.unit.engines.stable_diffusion.test_pipelines import drawing, encoded, left_half, made, picture_of, pixels
@@ -229,6 +232,27 @@ def test_pictures_of_one_map_are_drawn_together_with_the_pixels_that_they_have_a
     assert [one.batch_size for one in outcomes] == [2, 2, 1]
     for request, one in zip(requests, outcomes, strict=False):
         assert abs(pixels(picture_of(one)) - drawn(tiny, request)).max() <= 1  # rows together round otherwise
+
+
+@pytest.mark.parametrize("rung", [Rung.CPU_SPLIT_GUIDANCE, Rung.CPU_MAPPED_WEIGHTS])
+def test_on_lower_rungs_two_maps_guide_nearly_the_same(generator_folder: Path, nets: Path, rung: Rung) -> None:
+    engine = session(generator_folder, nets)
+    request = asked(EDGES, replace(SHAPES, mode=ControlMode.CONTROL), prompt="[a:b:0.5]")
+    listener = Listener()
+    engine.run([task_of(request)], listener, start=Start(rung=rung))
+    low = made(listener.results["j"].outcome)
+    assert low.rung == rung
+    assert abs(pixels(picture_of(low)) - drawn(session(generator_folder, nets), request)).mean() < 1
+
+
+@pytest.mark.parametrize("engine", [EngineChoice.COMPILED])
+def test_where_another_engine_is_configured_the_result_says_what_drew_it(
+    generator_folder: Path, nets: Path, engine: EngineChoice
+) -> None:
+    result = made(outcome(session(generator_folder, nets, engine=engine), asked(EDGES)))
+    assert result.variant == "eager"
+    (told,) = [one for one in result.warnings if one.startswith(f"engine: {engine} is configured")]
+    assert "the job has `control`" in told
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------
