@@ -155,7 +155,8 @@ def _demand_words(request: GenerateRequest) -> list[str]:
     if request.hires is not None:
         words.append(f"then {request.hires.scale:g} times as large")
     if request.control:
-        words.append(f"with {len({one.model for one in request.control})} ControlNets")
+        nets = dict.fromkeys(escaped(one.model) for one in request.control)
+        words.append(f"with {', '.join(nets)}")
     if request.guidance_scale is not None:
         words.append("guided" if request.guidance_scale > 1 else "unguided")
     return [word for word in words if word]

@@ -24,8 +24,8 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.stable_diffusion.guidance.controls.controlled_unet import (
+    GuidedSteps,
     MapInUse,
-    PassSteps,
     SteppingUNet,
     guided_by_maps,
 )
@@ -267,7 +267,7 @@ def _unet_of_pass(
     *,
     caches: bool,
     limits: bool,
-    steps: PassSteps | None,
+    steps: GuidedSteps | None,
 ) -> Iterator[None]:
     """Has the UNet meanwhile told what diffusers knows no way to tell, and leave out what the plan leaves out.
 

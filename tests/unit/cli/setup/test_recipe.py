@@ -67,7 +67,7 @@ def test_a_recipe_is_installed_into_a_folder_of_the_inbox(
 @pytest.mark.parametrize(
     ("name", "folder", "words"),
     [
-        (None, None, "which recipe? There are caption-for-training, describe-in-metadata,"),
+        (None, None, "which recipe? There are caption-for-training, colour-a-drawing,"),
         ("restile", "x", "there is no recipe restile; caption-for-training, .*; did you mean `restyle`?"),
         ("restyle", None, "into which folder of the inbox? `aura-daemon recipe install NAME FOLDER`"),
         ("restyle", "../x", r"\.\./x is no folder that is read below the inbox"),

@@ -48,7 +48,7 @@ class MapInUse:
         return self.control.mode is ControlMode.CONTROL or bool(self.net.config.global_pool_conditions)
 
 
-class PassSteps:
+class GuidedSteps:
     """Where a pass is: the step, and which rows of the call that is computed now are of prompts."""
 
     def __init__(self, count: Callable[[], int]) -> None:
@@ -71,7 +71,7 @@ class PassSteps:
 class SteppingUNet:
     """Counts the steps: it stands outside of all that calls the UNet several times in a step, or for fewer rows."""
 
-    def __init__(self, unet: Any, steps: PassSteps) -> None:
+    def __init__(self, unet: Any, steps: GuidedSteps) -> None:
         self._unet = unet
         self._steps = steps
 
@@ -88,7 +88,7 @@ class ControlledUNet:
     """Stands where the UNet of a pipeline stands, for one pass."""
 
     def __init__(
-        self, unet: Any, maps: Sequence[MapInUse], steps: PassSteps, *, pictures: int, row_by_row: bool = False
+        self, unet: Any, maps: Sequence[MapInUse], steps: GuidedSteps, *, pictures: int, row_by_row: bool = False
     ) -> None:
         """`pictures`: of the batch; all have the same maps. `row_by_row`: no more is in memory than one row takes."""
         self._unet = unet
@@ -144,12 +144,12 @@ class ControlledUNet:
 @contextmanager
 def guided_by_maps(
     pipe: Any, maps: Sequence[MapInUse], *, pictures: int, row_by_row: bool
-) -> Iterator[PassSteps | None]:
+) -> Iterator[GuidedSteps | None]:
     """Has maps guide a pipeline's UNet meanwhile; whoever wraps it then has to count the steps, where there are any."""
     if not maps:
         yield None
         return
-    whole, steps = pipe.unet, PassSteps(lambda: int(pipe.num_timesteps))
+    whole, steps = pipe.unet, GuidedSteps(lambda: int(pipe.num_timesteps))
     pipe.unet = ControlledUNet(whole, maps, steps, pictures=pictures, row_by_row=row_by_row)
     try:
         yield steps
