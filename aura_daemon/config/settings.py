@@ -83,7 +83,7 @@ class TurboConfig(BaseModel):
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
 
 
-_WORKER_FOLDERS: Final = ("loras", "embeddings", "controlnets")
+_WORKER_FOLDERS: Final = ("loras", "embeddings", "controlnets", "adapters")
 """Keys of folders in which a worker reads."""
 
 
@@ -108,6 +108,8 @@ class GenerateConfig(BaseModel):
     loras: Folder | None = Field(None, description="a folder of LoRAs (.safetensors), or null")
     embeddings: Folder | None = Field(None, description="a folder of textual inversions (.safetensors), or null")
     controlnets: Folder | None = Field(None, description="a folder of ControlNets (.safetensors or folders), or null")
+    adapters: Folder | None = Field(None, description="a folder of IP-Adapters (.safetensors), or null")
+    adapter: str | None = Field(None, min_length=1, description="one of the adapters that jobs may name, or null")
     wildcards: Folder | None = Field(None, description="a folder of word lists (.txt) for `__name__`, or null")
     safety: Safety = Field(_ENGINE.generate.safety, description=f"one of {', '.join(Safety)}")
     format: ImageFormat = Field(_ENGINE.generate.format, description=f"one of {', '.join(ImageFormat)}")

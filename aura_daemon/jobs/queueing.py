@@ -97,7 +97,7 @@ def batch_key(request: Request) -> Request | None:
         case GridRequest() | BenchmarkRequest() | DatasetRequest():
             return None
         case GenerateRequest():
-            others = request.image is not None or request.hires is not None or request.like or request.regions
+            others = request.image is not None or request.hires is not None or request.regions
             if others:
                 return None
             return replace(
@@ -157,6 +157,8 @@ def _demand_words(request: GenerateRequest) -> list[str]:
     if request.control:
         nets = dict.fromkeys(escaped(one.model) for one in request.control)
         words.append(f"with {', '.join(nets)}")
+    if request.like:
+        words.append(f"like {len(request.like)} picture{'s' * (len(request.like) != 1)}")
     if request.guidance_scale is not None:
         words.append("guided" if request.guidance_scale > 1 else "unguided")
     return [word for word in words if word]

@@ -40,6 +40,8 @@ CATALOGUE: Final = Catalogue(
     models=("aura-mini", "sd-1.4"),
     loras=("ink",),
     controlnets=("canny", "openpose", "tile", "aura-mini"),
+    adapters=("ip-adapter",),
+    adapter="ip-adapter",
     wildcards={"animals": ("cat", "dog"), "sub/animals": ("eel",)},
     answers=True,
 )

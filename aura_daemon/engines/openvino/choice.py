@@ -107,6 +107,8 @@ def chosen(
         return Chosen(variant=EAGER, why="the job has LoRAs")
     if request.control:
         return Chosen(variant=EAGER, why="the job has `control`")
+    if request.like:
+        return Chosen(variant=EAGER, why="the job has `like`")
     if reason := is_convertible(settings, files, placement):
         return Chosen(variant=EAGER, why=reason)
     if converted is None:

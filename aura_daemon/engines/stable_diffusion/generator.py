@@ -27,6 +27,11 @@ from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.guidance.controls.control_maps import ControlMaps
 from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets, UnusableControlNet
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import (
+    PicturePromptReader,
+    SeenPicture,
+    UnusableAdapter,
+)
 from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
@@ -87,12 +92,16 @@ class Generator:
         )
         self.pipelines = Pipelines(self.parts, placement, files)
         self._nets = ControlNets(self.parts.pipe.unet, placement, attention)
+        self._reader = PicturePromptReader(self.parts.pipe.unet, placement)
+        self._like: tuple[SeenPicture, ...] = ()
+        """What the pictures of the batch that runs are to be like."""
 
     def move_to(self, placement: Placement) -> None:
         """Moves to a rung that takes the same weights: only what is done with them changes."""
         self.placement = placement
         self.pipelines.move_to(placement)
         self._nets.move_to(placement)
+        self._reader.move_to(placement)
 
     @torch.no_grad()
     def draw(
@@ -105,7 +114,10 @@ class Generator:
         begun = []
         try:
             self._nets.use(tasks[0].nets)
-        except UnusableControlNet as unusable:
+            if tasks[0].resolved.like:
+                reporter.loading(self.files.name)  # an image encoder may have to be read
+            self._like = self._reader.seen(tasks[0].resolved.like, tasks[0].inputs.further, tasks[0].adapters)
+        except (UnusableControlNet, UnusableAdapter) as unusable:
             yield from ((task, unusable.failure) for task in tasks)
             return
         for task in tasks:
@@ -203,6 +215,7 @@ class Generator:
             *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *maps.warnings,
+            *task.inputs.warnings_of(one.image for one in resolved.like),
             *encoded.warnings,
             *self.pipelines.warnings,
             *self._warnings(encoded, resolved.width, resolved.height),
@@ -230,6 +243,7 @@ class Generator:
                 *encoded.inversions,
                 *(start.ingredients if start is not None else ()),
                 *maps.ingredients,
+                *self._reader.ingredients(resolved.like, task.inputs.further),
             ),
             windows=encoded.windows,
             versions=versions(),
@@ -279,7 +293,7 @@ class Generator:
         encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
         guiding = maps.of_pass(number, resolved.width, resolved.height)
         try:
-            denoised = self.pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped, guiding)
+            denoised = self.pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped, guiding, self._like)
         finally:
             self._nets.offload()
         maps.pass_ended(guiding)

@@ -29,6 +29,8 @@ from aura_daemon.engines.stable_diffusion.guidance.controls.controlled_unet impo
     SteppingUNet,
     guided_by_maps,
 )
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import SeenPicture
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.attention import seeing, token_count, with_pictures
 from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
 from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, Levers, PassPlan, pass_plan
@@ -123,11 +125,13 @@ class Pipelines:
         random: Sequence[torch.Generator],
         stepped: Stepped,
         maps: Sequence[MapInUse] = (),
+        like: Sequence[SeenPicture] = (),
     ) -> Denoised:
         """Noise, or a fitted start, to latents; all prompts have equally many windows, all or none are plain.
 
-        `maps`: guide all pictures.
+        `maps`: guide all pictures; `like`: all are to be like these.
         """
+        encoded = with_pictures(encoded, like)
         chosen = scheduler_for(Scheduler(resolved.scheduler), self._own_scheduler, resolved.steps)
         size_options: dict[str, Any] = {"width": resolved.width, "height": resolved.height}
         name = "StableDiffusionPipeline"
@@ -159,7 +163,10 @@ class Pipelines:
         try:
             with (
                 self._tiling(resolved.width, resolved.height),
-                guided_by_maps(pipe, maps, pictures=len(encoded), row_by_row=row_by_row) as steps,
+                seeing(self._parts.pipe.unet, like),
+                guided_by_maps(
+                    pipe, maps, pictures=len(encoded), row_by_row=row_by_row, beside_texts=token_count(like)
+                ) as steps,
                 _unet_of_pass(pipe, encoded, plan, caches=caches, limits=levers.limits_guidance, steps=steps),
             ):
                 latents: torch.Tensor = pipe(

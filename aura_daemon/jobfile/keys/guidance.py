@@ -226,6 +226,11 @@ def nets_named(keys: Mapping[str, object]) -> Iterator[str]:
     return (name for one in _mappings(keys.get("control")) if isinstance(name := one.get("model"), str))
 
 
+def adapters_named_in(keys: Mapping[str, object]) -> Iterator[str]:
+    """The names of the adapters in these keys, which were not checked yet."""
+    return (name for one in _mappings(keys.get("like")) if isinstance(name := one.get("model"), str))
+
+
 def with_names(keys: Mapping[str, object], renamed: Callable[[object], object]) -> dict[str, object]:
     """Those of these keys that are there, with other names of their images."""
 

@@ -48,12 +48,12 @@ APART: dict[str, object] = {
     "strength": 0.5,
     "clip_skip": 2,
     "control": (Control(image="a.png", model="canny"),),
+    "like": (PicturePrompt(image="a.png"),),
     "upscale": Upscale(scale=2),
 }
 ALONE: dict[str, object] = {
     "image": "a.png",
     "hires": Hires(),
-    "like": (PicturePrompt(image="a.png"),),
     "regions": (Region(prompt="a dog", box=(0, 0, 1, 0.5)),),
 }
 ALIKE: dict[str, object] = {
@@ -182,6 +182,9 @@ def test_jobs_at_turbo_those_that_refuse_it_questions_and_comparisons_wait_by_th
 def test_jobs_with_maps_wait_for_memory_apart_from_others() -> None:
     twice = changed(control=(Control(image="a.png", model="canny"), Control(image="b.png", model="canny")))
     assert (demand_of(PLAIN), demand_of(twice)) == ("generate", "generate with canny")
+    like = PicturePrompt(image="a.png")
+    assert demand_of(changed(like=(like,))) == "generate like 1 picture"
+    assert demand_of(changed(like=(like, like))) == "generate like 2 pictures"
 
 
 def test_questions_go_together_whatever_they_ask_and_apart_from_captions() -> None:

@@ -88,7 +88,14 @@ class ControlledUNet:
     """Stands where the UNet of a pipeline stands, for one pass."""
 
     def __init__(
-        self, unet: Any, maps: Sequence[MapInUse], steps: GuidedSteps, *, pictures: int, row_by_row: bool = False
+        self,
+        unet: Any,
+        maps: Sequence[MapInUse],
+        steps: GuidedSteps,
+        *,
+        pictures: int,
+        row_by_row: bool = False,
+        beside_texts: int = 0,
     ) -> None:
         """`pictures`: of the batch; all have the same maps. `row_by_row`: no more is in memory than one row takes."""
         self._unet = unet
@@ -96,6 +103,7 @@ class ControlledUNet:
         self._steps = steps
         self._pictures = pictures
         self._row_by_row = row_by_row
+        self._beside_texts = beside_texts
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._unet, name)
@@ -128,11 +136,12 @@ class ControlledUNet:
         arguments: dict[str, Any],
     ) -> torch.Tensor:
         residuals = None
+        read = texts[:, : texts.shape[1] - self._beside_texts]
         for one in self._maps:
             if not one.guides(self._steps.now, self._steps.count):
                 continue
             one.has_guided = True
-            residuals = _added(residuals, _residuals(one, sample, timestep, texts, prompts))
+            residuals = _added(residuals, _residuals(one, sample, timestep, read, prompts))
         given = dict(arguments, return_dict=False)
         if residuals is not None:
             down, middle = residuals
@@ -143,14 +152,17 @@ class ControlledUNet:
 
 @contextmanager
 def guided_by_maps(
-    pipe: Any, maps: Sequence[MapInUse], *, pictures: int, row_by_row: bool
+    pipe: Any, maps: Sequence[MapInUse], *, pictures: int, row_by_row: bool, beside_texts: int = 0
 ) -> Iterator[GuidedSteps | None]:
-    """Has maps guide a pipeline's UNet meanwhile; whoever wraps it then has to count the steps, where there are any."""
+    """Has maps guide a pipeline's UNet meanwhile; whoever wraps it then has to count the steps, where there are any.
+
+    `beside_texts`: tokens behind each text that are for the UNet alone.
+    """
     if not maps:
         yield None
         return
     whole, steps = pipe.unet, GuidedSteps(lambda: int(pipe.num_timesteps))
-    pipe.unet = ControlledUNet(whole, maps, steps, pictures=pictures, row_by_row=row_by_row)
+    pipe.unet = ControlledUNet(whole, maps, steps, pictures=pictures, row_by_row=row_by_row, beside_texts=beside_texts)
     try:
         yield steps
     finally:
