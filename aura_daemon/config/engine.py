@@ -126,6 +126,12 @@ class GenerateSettings(ModelSettings):
     """Folder of `.safetensors` files."""
     embeddings: str | None = None
     """Folder of textual inversions, `.safetensors` files."""
+    controlnets: str | None = None
+    """Folder of ControlNets: folders in diffusers format, or `.safetensors` files."""
+    adapters: str | None = None
+    """Folder of IP-Adapters: `.safetensors` files, each with the folder `image_encoder` beside it."""
+    adapter: str | None = None
+    """The one that reads pictures whose job names none; None: the only one of the folder, or that of the hub."""
     safety: Safety = Safety.BLOCK
     format: ImageFormat = ImageFormat.PNG
     quality: int = 90

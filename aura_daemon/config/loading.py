@@ -32,6 +32,9 @@ SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
 RESERVED_PREFIX: Final = "AURA_TEST_"
 """The beginning of variables that are no keys, but belong to the test suite."""
 
+GENERATE_FOLDERS: Final = ("loras", "embeddings", "controlnets", "adapters", "wildcards")
+"""Keys of the generator that hold a folder."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedConfig:
@@ -157,7 +160,7 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
     def start(key: str) -> Path:
         return Path.cwd() if f"{PREFIX}GENERATE__{key.upper()}" in variables else base
 
-    configured = {key: getattr(section, key) for key in ("loras", "embeddings", "wildcards")}
+    configured = {key: getattr(section, key) for key in GENERATE_FOLDERS}
     folders = {key: start(key) / folder for key, folder in configured.items() if folder is not None}
     models = tuple(_model_from(start("models"), model) for model in section.models)
     files = {key: getattr(section.turbo, key) for key in ("lora", "decoder")}

@@ -83,6 +83,10 @@ class TurboConfig(BaseModel):
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
 
 
+_WORKER_FOLDERS: Final = ("loras", "embeddings", "controlnets", "adapters")
+"""Keys of folders in which a worker reads."""
+
+
 class GenerateConfig(BaseModel):
     """The generator."""
 
@@ -103,6 +107,9 @@ class GenerateConfig(BaseModel):
     models: tuple[str, ...] = Field((), description="a list of further models that a job may name, as under `model`")
     loras: Folder | None = Field(None, description="a folder of LoRAs (.safetensors), or null")
     embeddings: Folder | None = Field(None, description="a folder of textual inversions (.safetensors), or null")
+    controlnets: Folder | None = Field(None, description="a folder of ControlNets (.safetensors or folders), or null")
+    adapters: Folder | None = Field(None, description="a folder of IP-Adapters (.safetensors), or null")
+    adapter: str | None = Field(None, min_length=1, description="one of the adapters that jobs may name, or null")
     wildcards: Folder | None = Field(None, description="a folder of word lists (.txt) for `__name__`, or null")
     safety: Safety = Field(_ENGINE.generate.safety, description=f"one of {', '.join(Safety)}")
     format: ImageFormat = Field(_ENGINE.generate.format, description=f"one of {', '.join(ImageFormat)}")
@@ -111,8 +118,8 @@ class GenerateConfig(BaseModel):
 
     def for_worker(self) -> GenerateSettings:
         """The part that a worker gets; the intake has read the word lists before."""
-        keys = self.model_dump(exclude={"wildcards", "loras", "embeddings", "turbo"})
-        folders = {key: os.fspath(folder) for key in ("loras", "embeddings") if (folder := getattr(self, key))}
+        keys = self.model_dump(exclude={"wildcards", *_WORKER_FOLDERS, "turbo"})
+        folders = {key: os.fspath(folder) for key in _WORKER_FOLDERS if (folder := getattr(self, key))}
         return GenerateSettings(**keys, **folders, turbo=TurboSettings(**self.turbo.model_dump()))
 
 

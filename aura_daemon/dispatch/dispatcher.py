@@ -227,7 +227,7 @@ class Dispatcher:
         try:
             with self.journal.together():
                 for job in batch:
-                    if is_full(len(task.image or b"") for task in tasks):
+                    if is_full(task.image_bytes for task in tasks):
                         break
                     match self._begin(slot, job, attempt):
                         case Task() as task:

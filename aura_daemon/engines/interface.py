@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from aura_daemon.config.engine import ModelSettings
+from aura_daemon.engines.model_files.beside.further_models import FurtherModel
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.placement.device_memory import PeakMemory
@@ -37,6 +38,8 @@ class DecodedTask(Generic[PictureT]):
 
     task: Task
     picture: PictureT
+    further: tuple[ModelFiles, ...] = ()
+    """The files of what `Family.further_models` named, in that order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,9 @@ class Family(Protocol[PictureT, EngineT]):
 
     def model(self, request: Request) -> ModelSettings | Failure:
         """The model that a request names, or the configured one; a Failure for a model that is not allowed."""
+
+    def further_models(self, request: Request) -> tuple[FurtherModel, ...] | Failure:
+        """The models that a request takes beside that one; a Failure for one that is not allowed."""
 
     def decode(self, task: Task) -> PictureT | Failure:
         """Decodes the files of a task; a Failure ends this task alone, before any model is looked for."""

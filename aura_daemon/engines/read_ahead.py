@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from loguru import logger
@@ -89,5 +90,5 @@ class PictureReader:
                     self._give_up_models()
                 attempt.end(one.task, picture)
             else:
-                decoded.append(DecodedTask(task=one.task, picture=picture))
+                decoded.append(replace(one, picture=picture))
         return decoded

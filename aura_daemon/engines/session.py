@@ -28,6 +28,7 @@ from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.images.dataset import put_together
 from aura_daemon.engines.interface import DecodedTask, Family
+from aura_daemon.engines.model_files.beside.further_models import FurtherModels, beside
 from aura_daemon.engines.model_files.companions import find_with_companions
 from aura_daemon.engines.model_files.fetched import found_here
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -77,6 +78,7 @@ class Session:
             torch.set_num_threads(settings.threads)
         self._families = {kind: made(settings) for kind, made in families.items()}
         self._models = LoadedModels()
+        self._further = FurtherModels(services)
         self._free = free
         self.devices = devices or find_devices(settings)
         self._faults = FaultTeller(self.devices)
@@ -162,7 +164,8 @@ class Session:
         key = family.batch_key(first) if family is not None else None
         if family is None or key is None:
             return [tasks[0]]
-        return [task for task in tasks if family.batch_key(task.request) == key]
+        images = tasks[0].further_images  # of one name, they may come from several folders
+        return [task for task in tasks if family.batch_key(task.request) == key and task.further_images == images]
 
     def _run(self, attempt: EngineAttempt, devices: Devices) -> None:
         """Runs as many tasks as fit at once; an exception ends each of them that has no outcome yet.
@@ -212,12 +215,18 @@ class Session:
         if isinstance(files, Failure):
             attempt.fail(files)
             return
+        further = self._further_of(family, first, attempt.reporter)
+        if isinstance(further, Failure):
+            attempt.fail(further)
+            return
+        decoded = [replace(one, further=further) for one in decoded]
         demand = MemoryDemand(
             key=key,
             extent=family.extent(decoded, files),
             rungs=family.rungs(devices.backend),
             footprint=lambda placement: family.footprint(files, placement, decoded),
             variant=lambda placement: family.variant(decoded, files, placement),
+            beside=beside(further),
         )
         batch = self._place(attempt, demand, [one.task for one in decoded], files.name)
         if batch is None:
@@ -265,6 +274,19 @@ class Session:
             files = found_here(model, model_format, half, reporter, self._services)
         self._faults.loading = ""
         return files
+
+    def _further_of(self, family: AnyFamily, first: Task, reporter: Reporter) -> tuple[ModelFiles, ...] | Failure:
+        """The files of the models that a request takes beside the one that serves it."""
+        wanted = family.further_models(first.request)
+        if isinstance(wanted, Failure):
+            return wanted
+        if not wanted:
+            return ()
+        half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
+        self._faults.loading = ", ".join(one.told_as for one in wanted)
+        found = self._further.of(wanted, half=half, reporter=reporter)
+        self._faults.loading = ""
+        return found
 
     def _place(self, attempt: EngineAttempt, demand: MemoryDemand, tasks: Sequence[Task], wanted_by: str) -> int | None:
         """Chooses a rung and makes room for it. How many tasks go at once; None where no rung has room: they failed."""

@@ -214,6 +214,8 @@ def _drawn(made: GenerateRecord) -> dict[str, object]:
         "LoRAs": ", ".join(f"{lora.name} {lora.weight:g}" for lora in made.loras),
         "From": made.image or "",
         "Strength": f"{made.strength:g}" if made.strength is not None else "",
+        "Control": ", ".join(f"{one.image} ({one.model} {one.weight:g})" for one in made.control),
+        "Like": ", ".join(f"{one.image} ({one.weight:g})" for one in made.like),
         "Second pass": f"× {made.hires.scale:g}, {made.hires.strength:g}" if made.hires is not None else "",
         "Clip skip": made.clip_skip if made.clip_skip > 1 else "",
         "Tags": ", ".join(made.tags),

@@ -1,4 +1,4 @@
-"""What job files may name: models, LoRAs and word lists. In: the configuration. Out: a catalogue.
+"""What job files may name: models, LoRAs, ControlNets, adapters, word lists. In: the configuration. Out: a catalogue.
 
 The word list in `animals.txt` is `__animals__`, that in `sub/animals.txt` is `__sub/animals__`. A list is read again
 only when its file has changed. The catalogue holds the reason why a list cannot be used; links are not followed, so
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.config.controlnets import controlnets_named
+from aura_daemon.config.guidance.adapters import adapter_meant, adapters_named
 from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.formats.plain_text import NOT_TEXT, decoded
 from aura_daemon.formats.prompts.prompt_tags import without_comments
@@ -101,10 +103,21 @@ class CatalogueReader:
         self._answers = answers
         self._models = tuple(dict.fromkeys((configured.model, *configured.models)))
         self._loras = configured.loras
+        self._controlnets = configured.controlnets
+        self._adapters, self._adapter = configured.adapters, configured.adapter
         self._word_lists = WordLists(configured.wildcards) if configured.wildcards is not None else None
 
     def now(self) -> Catalogue:
         """Everything that jobs may name at the moment; raises OSError where a folder cannot be read."""
         lists, unusable = self._word_lists.now() if self._word_lists is not None else ({}, {})
         loras = tuple(name for name, _ in files_below(self._loras, ".safetensors")) if self._loras is not None else ()
-        return Catalogue(models=self._models, loras=loras, wildcards=lists, unusable=unusable, answers=self._answers)
+        return Catalogue(
+            models=self._models,
+            loras=loras,
+            controlnets=controlnets_named(self._controlnets, self._models),
+            adapters=adapters_named(self._adapters),
+            adapter=adapter_meant(None, self._adapter, self._adapters),
+            wildcards=lists,
+            unusable=unusable,
+            answers=self._answers,
+        )

@@ -1,4 +1,4 @@
-"""Which models, LoRAs and word lists a job may name. In: the names that the configuration allows. Out: problems.
+"""Which models, LoRAs, ControlNets, adapters and word lists a job may name. In: the allowed names. Out: problems.
 
 A name that is not allowed is refused, and the nearest allowed name is suggested. No name leads to a path of the job's
 choice.
@@ -28,6 +28,10 @@ class Catalogue:
     models: tuple[str, ...] = ()
     """The configured model comes first."""
     loras: tuple[str, ...] = ()
+    controlnets: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()
+    adapter: str | None = None
+    """That of jobs which name none; None: there are several, and nothing says which."""
     wildcards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Maps the name of a word list, with its folders and `/` before it, to its lines."""
     unusable: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +63,9 @@ def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: st
     found = [_problem_of_lora(file, lora.name, catalogue.loras) for lora in request.loras]
     if request.model is not None and request.model not in catalogue.models:
         found.append(_problem(file, "model", request.model, catalogue.models, "models"))
+    found += [_problem_of_control(file, control.model, catalogue.controlnets) for control in request.control]
+    adapters = (picture.model or catalogue.adapter for picture in request.like)
+    found += [_problem_of_adapter(file, name, catalogue.adapters) for name in adapters]
     return tuple(problem for problem in found if problem is not None)
 
 
@@ -69,6 +76,25 @@ def _problem_of_lora(file: str, name: str, allowed: Sequence[str]) -> Problem | 
         message = f"names several LoRAs: {names}; write one of these names, with its folder"
         return Problem(file=file, key="loras", message=message, given=cut(name))
     return None if meant else _problem(file, "loras", name, allowed, "LoRAs")
+
+
+def _problem_of_control(file: str, name: str, allowed: Sequence[str]) -> Problem | None:
+    meant = loras_meant(name, allowed)  # their names are as free
+    if len(meant) > 1:
+        message = f"names several ControlNets: {listed(meant)}; write one of these names, with its folder"
+        return Problem(file=file, key="control", message=message, given=cut(name))
+    return None if meant else _problem(file, "control", name, allowed, "ControlNets")
+
+
+def _problem_of_adapter(file: str, name: str | None, allowed: Sequence[str]) -> Problem | None:
+    if name is None:
+        message = f"does not say which adapter reads it, and there are several: {listed(allowed)}; add `model`"
+        return Problem(file=file, key="like", message=message)
+    meant = loras_meant(name, allowed)  # their names are as free
+    if len(meant) > 1:
+        message = f"names several adapters: {listed(meant)}; write one of these names, with its folder"
+        return Problem(file=file, key="like", message=message, given=cut(name))
+    return None if meant else _problem(file, "like", name, allowed, "adapters")
 
 
 def _problem(file: str, key: str, name: str, allowed: Iterable[str], what: str) -> Problem:

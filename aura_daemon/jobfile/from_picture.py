@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +14,7 @@ from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, PARAMETER
 from aura_daemon.formats.picture_metadata.infotext import HASH_CHARACTERS, PROGRAM, PictureSettings
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import controls_again, nets_named
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, with_loras_of_prompt
 from aura_daemon.jobs.requests import EmbeddedSettings
 from aura_daemon.jobs.results import Produced
@@ -23,6 +24,8 @@ NOTHING: Final = (
     "the picture holds no settings to make it again from; give the file as aura-daemon, AUTOMATIC1111 or ComfyUI wrote "
     "it (sending, uploading and editing often remove them), or `task: caption` to have it described"
 )
+
+CONTROL: Final = "control"
 
 _WRITE_THEM: Final = "write them into a job file, or `task: caption` to have it described"
 
@@ -35,6 +38,10 @@ def made_again(spec: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | 
     own = spec.request.keys
     settled = SIZE if SIZE & own.keys() else frozenset()
     keys = {key: value for key, value in settings.keys.items() if key not in settled} | dict(own)
+    if (said := settings.keys.get(CONTROL)) is not None:
+        keys[CONTROL] = again = controls_again(said, own.get(CONTROL))
+        lost = [*nets_named({CONTROL: said})][len(again) :]
+        settings = replace(settings, lost=(*_without_maps(lost), *settings.lost))
     try:
         job = GenerateJob.model_validate({"task": "generate", **keys})
     except ValidationError as error:
@@ -44,6 +51,13 @@ def made_again(spec: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | 
     if isinstance(request, tuple):
         return tuple(_with_mend(problem) for problem in request)
     return JobSpec(request=request, priority=spec.priority)
+
+
+def _without_maps(lost: Sequence[str]) -> Iterator[str]:
+    """What is told where the job names too few maps. `lost`: the ControlNets of those that it does not name."""
+    if lost:
+        models = ", ".join(cut(name) for name in lost)
+        yield f"it was guided by maps ({models}), which it does not hold: `control: {{image: …}}` names them"
 
 
 def _settings(texts: Mapping[str, str]) -> PictureSettings | str:

@@ -15,6 +15,7 @@ from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.guidance import NAMING, images_named
 from aura_daemon.jobfile.keys.matrix import lists_of
+from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.parser import JobPlans, added_documents, documents_of
 from aura_daemon.jobfile.prompt_lists.prompt_tables import added_rows, keys_of_rows
@@ -79,6 +80,8 @@ def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
         if keys.get("images") is not None:  # `image_sets` tells of these
             return
         yield image_path(image) if isinstance(image, str) else None
+        if task_of(first) == REGENERATE:
+            yield from map(image_path, images_named(keys))
         return
     lists = lists_of(keys, ("image", "mask", *NAMING))
     for values, _ in zip(product(*lists.values()), range(MOST_JOBS), strict=False):  # more jobs are refused

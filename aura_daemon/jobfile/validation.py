@@ -32,9 +32,12 @@ from aura_daemon.jobfile.keys.benchmark import (
 )
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import adapters_named_in, nets_named
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ROUNDS, ReflectJob, ReflectKeys
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
+from aura_daemon.jobs.guidance.controls import Control
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
 from aura_daemon.jobs.prompts.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
@@ -278,4 +281,6 @@ def _names_of(keys: Mapping[str, object]) -> GenerateRequest:
         prompt="",
         model=model.strip() or None if isinstance(model, str) else None,
         loras=tuple(Lora(name=name.strip()) for name in names if isinstance(name, str) and name.strip()),
+        control=tuple(Control(image="", model=name.strip()) for name in nets_named(keys) if name.strip()),
+        like=tuple(PicturePrompt(image="", model=name.strip()) for name in adapters_named_in(keys) if name.strip()),
     )

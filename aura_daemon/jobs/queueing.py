@@ -69,7 +69,8 @@ def batch_key(request: Request) -> Request | None:
     """What requests that can run in one batch have in common; None for a request that runs alone.
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
-    mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
+    mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Whoever has
+    the bytes of maps sees to it that they are the same: their names alone tell nothing (`engines.session`). Captions
     may differ in their image, in the words that they begin with, in the seed of the others, in where they are cut and
     in what is made of them; answers in the question too. They look at their pictures together, and are written
     together as far as the model can. Comparisons may differ in image and texts.
@@ -96,7 +97,8 @@ def batch_key(request: Request) -> Request | None:
         case GridRequest() | BenchmarkRequest() | DatasetRequest():
             return None
         case GenerateRequest():
-            if request.image is not None or request.hires is not None or request.further_images or request.regions:
+            others = request.image is not None or request.hires is not None or request.regions
+            if others:
                 return None
             return replace(
                 request,
@@ -152,6 +154,11 @@ def _demand_words(request: GenerateRequest) -> list[str]:
         words.append(f"from {escaped(request.image)}")
     if request.hires is not None:
         words.append(f"then {request.hires.scale:g} times as large")
+    if request.control:
+        nets = dict.fromkeys(escaped(one.model) for one in request.control)
+        words.append(f"with {', '.join(nets)}")
+    if request.like:
+        words.append(f"like {len(request.like)} picture{'s' * (len(request.like) != 1)}")
     if request.guidance_scale is not None:
         words.append("guided" if request.guidance_scale > 1 else "unguided")
     return [word for word in words if word]

@@ -53,3 +53,8 @@ class Task:
     """The pictures of a contact sheet; None for a picture that failed."""
     pictures: tuple[SetPicture, ...] = field(default=(), repr=False)
     """The pictures of a set; the worker reads them where they lie, one after the other."""
+
+    @property
+    def image_bytes(self) -> int:
+        """Of all images that are handed over."""
+        return sum(map(len, (self.image or b"", self.mask or b"", *self.further_images.values())))

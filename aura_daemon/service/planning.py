@@ -230,7 +230,8 @@ def _models(settings: Settings) -> tuple[str, ...]:
 
 
 def _local_models(settings: Settings) -> Sequence[str]:
-    folders = [settings.generate.loras, settings.generate.embeddings, settings.generate.wildcards]
+    generate = settings.generate
+    folders = [generate.loras, generate.embeddings, generate.controlnets, generate.adapters, generate.wildcards]
     named = [model for model in _models(settings) if Path(model).is_absolute()]
     return tuple(dict.fromkeys([*named, *(os.fspath(folder) for folder in folders if folder is not None)]))
 

@@ -294,6 +294,11 @@ def test_every_recipe_that_is_shipped_does_what_it_says(drained: Drained) -> Non
     restyled = drained.sidecar("recipes/restyle/star")["request"]
     assert restyled["prompt"] == f"watercolour painting of {caption}, soft paper texture"
     assert drained.size("recipes/upscale/star") == (128, 128)
+    posed = [drained.pixels(f"recipes/four-of-this-pose/star-{number}") for number in range(1, 5)]
+    assert len(set(posed)) == 4
+    assert (drained.outbox / "recipes" / "four-of-this-pose" / "star-grid.png").exists()
+    coloured = drained.sidecar("recipes/colour-a-drawing/star")
+    assert [one["kind"] for one in coloured["ingredients"]][-2:] == ["control_image", "controlnet"]
 
 
 def test_a_lora_of_the_folder_changes_its_own_job_and_not_the_next(drained: Drained) -> None:

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
@@ -26,6 +33,8 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     Florence2Config,
     Florence2ForConditionalGeneration,
     Florence2Processor,
@@ -40,6 +49,9 @@ NATIVE_PX = 64
 
 TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 """Sizes of a transformer."""
+
+ADAPTED = 8, 8, 8, 16
+"""Channels of the layers of `write_generator`'s UNet that attend to texts, in diffusers' order."""
 
 TELLING = {**TINY, "initializer_range": 0.5}
 """Its weights are so large that what it says depends on the picture and on the question."""
@@ -94,6 +106,89 @@ def write_generator(folder: Path, *, safety_checker: bool = False, variant: str 
         requires_safety_checker=False,
     )
     pipe.save_pretrained(folder, safe_serialization=True, variant=variant)
+    return folder
+
+
+def write_controlnet(folder: Path, *, number: int = 0, **config: Any) -> Path:
+    """A ControlNetModel for the UNet of `write_generator`; its zero convolutions are not zero, so that it guides."""
+    torch.manual_seed(number + 10)
+    sizes = {
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "norm_num_groups": 4,
+        "cross_attention_dim": 16,
+        "attention_head_dim": 2,
+        "conditioning_embedding_out_channels": (4, 8, 8, 8),
+    }
+    net = ControlNetModel(**sizes | config)
+    for name, weights in net.named_parameters():
+        if name.startswith(("controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out")):
+            torch.nn.init.normal_(weights, std=0.3)
+    net.save_pretrained(folder)
+    return folder
+
+
+def write_adapter(folder: Path, name: str, *, number: int = 0, in_parts: bool = False, **sizes: Any) -> Path:
+    """An IP-Adapter for the UNet of `write_generator` in the layout of its authors, with its image encoder beside it.
+
+    `in_parts`: a Plus adapter, which reads what the encoder sees in each part of a picture.
+    """
+    torch.manual_seed(number + 20)
+    width, text_width = 64 if in_parts else 8, sizes.get("text_width", 16)
+    vision = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        projection_dim=8,
+    )
+    tensors: dict[str, torch.Tensor] = {}
+    for place, channels in enumerate(sizes.get("channels", ADAPTED)):
+        for part in "kv":
+            tensors[f"ip_adapter.{2 * place + 1}.to_{part}_ip.weight"] = torch.randn(channels, text_width)
+    if in_parts:
+        tensors |= {
+            f"image_proj.{name}": torch.randn(shape) * 0.3
+            for name, shape in {
+                "latents": (1, 3, width),
+                "proj_in.weight": (width, 16),
+                "proj_in.bias": (width,),
+                "proj_out.weight": (text_width, width),
+                "proj_out.bias": (text_width,),
+                "norm_out.weight": (text_width,),
+                "norm_out.bias": (text_width,),
+            }.items()
+        }
+        for layer in range(4):
+            tensors |= {
+                f"image_proj.layers.{layer}.{name}": torch.randn(shape) * 0.3
+                for name, shape in {
+                    "0.norm1.weight": (width,),
+                    "0.norm1.bias": (width,),
+                    "0.norm2.weight": (width,),
+                    "0.norm2.bias": (width,),
+                    "0.to_q.weight": (width, width),
+                    "0.to_kv.weight": (2 * width, width),
+                    "0.to_out.weight": (width, width),
+                    "1.0.weight": (width,),
+                    "1.0.bias": (width,),
+                    "1.1.weight": (4 * width, width),
+                    "1.3.weight": (width, 4 * width),
+                }.items()
+            }
+    else:
+        tensors |= {
+            "image_proj.proj.weight": torch.randn(4 * text_width, width),
+            "image_proj.proj.bias": torch.randn(4 * text_width),
+            "image_proj.norm.weight": torch.ones(text_width),
+            "image_proj.norm.bias": torch.zeros(text_width),
+        }
+    folder.mkdir(parents=True, exist_ok=True)
+    CLIPVisionModelWithProjection(vision).save_pretrained(folder / "image_encoder")
+    save_file(tensors, folder / f"{name}.safetensors")
     return folder
 
 

@@ -39,6 +39,9 @@ LEAST_CHARACTERS: Final = 5
 CATALOGUE: Final = Catalogue(
     models=("aura-mini", "sd-1.4"),
     loras=("ink",),
+    controlnets=("canny", "openpose", "tile", "aura-mini"),
+    adapters=("ip-adapter",),
+    adapter="ip-adapter",
     wildcards={"animals": ("cat", "dog"), "sub/animals": ("eel",)},
     answers=True,
 )

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 
 from aura_daemon.config.engine import Dtype, EngineSettings, ModelSettings
 from aura_daemon.jobs import results
+from aura_daemon.jobs.guidance.controls import CONTROLNETS
+from aura_daemon.jobs.guidance.picture_prompts import ADAPTER_ON_HUB
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.speed import Speed
 
@@ -27,6 +29,12 @@ class ModelRole(StrEnum):
     """It answers questions about pictures."""
     MATCHES = "matches"
     """It says how well texts fit pictures."""
+    CONTROLNET = "controlnet"
+    """It reads maps that guide a generator."""
+    ADAPTER = "adapter"
+    """It has a generator see pictures."""
+    IMAGE_ENCODER = "image_encoder"
+    """It looks at pictures for an adapter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +130,13 @@ def configured(settings: EngineSettings, wanted: WantedModel) -> ModelSettings |
             return None
         own = named if wanted.model == named.model else replace(named, model=wanted.model, revision=None)
         return replace(own, speed=Speed.TURBO if wanted.at_turbo else Speed.BALANCED)
+    if wanted.role is ModelRole.CONTROLNET:
+        return ModelSettings(model=wanted.model) if wanted.model in CONTROLNETS.values() else None
+    if wanted.role in (ModelRole.ADAPTER, ModelRole.IMAGE_ENCODER):
+        known = ADAPTER_ON_HUB
+        file = known.adapter if wanted.role is ModelRole.ADAPTER else known.encoder
+        own_name = f"{known.repository}/{file}"
+        return ModelSettings(model=own_name, revision=known.revision) if wanted.model == own_name else None
     found = _others(settings)[wanted.role]
     return found if found is not None and found.model == wanted.model and not wanted.at_turbo else None
 

@@ -19,6 +19,7 @@ from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCH
 from aura_daemon.engines.defaults import resolve_caption
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.interface import DecodedTask, TaskResult
+from aura_daemon.engines.model_files.beside.further_models import FurtherModel
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.choice import Chosen, chosen_looking, is_looking_convertible
@@ -65,6 +66,10 @@ class Captioning:
         if not is_question(request):
             return self._settings.caption
         return self._settings.caption.answering or _none("no model answers questions about pictures here", ANSWERS_MEND)
+
+    def further_models(self, request: Request) -> tuple[FurtherModel, ...]:
+        """None."""
+        return ()
 
     def decode(self, task: Task) -> ReadPicture | Failure:
         """The image, mode RGB."""

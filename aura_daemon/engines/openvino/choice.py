@@ -105,6 +105,10 @@ def chosen(
         return Chosen(variant=EAGER, why="the picture to be made again was drawn so")
     if any(lora.weight for lora in request.loras):
         return Chosen(variant=EAGER, why="the job has LoRAs")
+    if request.control:
+        return Chosen(variant=EAGER, why="the job has `control`")
+    if request.like:
+        return Chosen(variant=EAGER, why="the job has `like`")
     if reason := is_convertible(settings, files, placement):
         return Chosen(variant=EAGER, why=reason)
     if converted is None:

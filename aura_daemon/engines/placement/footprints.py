@@ -223,6 +223,11 @@ def all_numbers(files: ModelFiles) -> int:
     return sum(_numbers(files)[0].values())
 
 
+def largest_layer(files: ModelFiles) -> int:
+    """How many numbers the largest layer has, of a UNet or of a model of one part."""
+    return max(_numbers(files)[1].values(), default=0)
+
+
 def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:
     """The footprint of Stable Diffusion 1.4, from its known sizes."""
     return _of_generator(

@@ -27,6 +27,12 @@ class MemoryDemand:
     """Without this process itself."""
     variant: Callable[[Placement], str] = lambda _placement: EAGER
     """How the model computes on a placement."""
+    beside: str = ""
+    """What is loaded beside the model: what was measured without it tells nothing of what it takes with it."""
+
+    def measured_as(self, placement: Placement) -> str:
+        """How measurements name the way in which it computes."""
+        return f"{placement.variant}{self.beside}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +84,7 @@ class RungChooser:
     def measured_on(self, demand: MemoryDemand, rung: Rung, measured: Sequence[Measured]) -> list[Measured]:
         """What was measured on the device that a rung computes on, in its number format and computed the same way."""
         placement = self.placement(demand, rung)
-        same = placement.device_name, placement.dtype, placement.variant
+        same = placement.device_name, placement.dtype, demand.measured_as(placement)
         return [one for one in measured if (one.device, one.dtype, one.variant) == same]
 
     def conditions(self, demand: MemoryDemand, choice: RungChoice | NoRoom) -> RunConditions:
@@ -98,7 +104,7 @@ class RungChooser:
             batch=choice.batch if isinstance(choice, RungChoice) else 1,
             alone=alone,
             guided=demand.extent.guided,
-            variant=placement.variant,
+            variant=demand.measured_as(placement),
             expected_bytes=choice.need.bytes,
             room_bytes=room,
             total_bytes=memory_figures(placement).total_bytes,

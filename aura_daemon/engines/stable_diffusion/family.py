@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
@@ -11,6 +11,7 @@ from aura_daemon.config.workers.services import ConvertedPart, Services
 from aura_daemon.engines.compiled.variants import variant_of, with_variant
 from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.interface import DecodedTask, TaskResult
+from aura_daemon.engines.model_files.beside.further_models import FurtherModel
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.choice import ROUGH, Chosen, chosen, is_convertible
@@ -21,7 +22,17 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import generator_footprint
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.generator import Generator
+from aura_daemon.engines.stable_diffusion.guidance.controls.net_files import nets_wanted
+from aura_daemon.engines.stable_diffusion.guidance.controls.net_memory import left_out, with_nets
 from aura_daemon.engines.stable_diffusion.guidance.inputs import PictureInputs, read_inputs
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapter_files import (
+    PER_ADAPTER,
+    AdapterFiles,
+    adapters_found,
+    adapters_wanted,
+    with_adapters,
+)
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapter_memory import pictures_unseen, with_readers
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
@@ -69,6 +80,16 @@ class StableDiffusion:
         configured = self._settings.generate
         return configured if name == configured.model else replace(configured, model=name, revision=None)
 
+    def further_models(self, request: Request) -> tuple[FurtherModel, ...] | Failure:
+        """The ControlNets of its maps, then the adapters of the pictures that it is to be like."""
+        assert isinstance(request, GenerateRequest)
+        generate = self._settings.generate
+        model = request.model or generate.model
+        nets, adapters = nets_wanted(request.control, generate, model), adapters_wanted(request.like, generate, model)
+        if isinstance(nets, Failure):
+            return nets
+        return adapters if isinstance(adapters, Failure) else (*nets, *adapters)
+
     def decode(self, task: Task) -> PictureInputs | Failure:
         """The images that the request names."""
         return read_inputs(task, self._settings)
@@ -82,7 +103,7 @@ class StableDiffusion:
     def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
         """Forced by the configuration, or on OpenVINO where the model was converted and that is faster; else eager."""
         request = tasks[0].task.request
-        adapted = isinstance(request, GenerateRequest) and bool(request.loras)
+        adapted = isinstance(request, GenerateRequest) and bool(request.loras or request.control or request.like)
         forced = variant_of(self._settings.generate.engine, placement, adapted=adapted)
         return forced or self._chosen(tasks[0], files, placement).variant
 
@@ -91,11 +112,13 @@ class StableDiffusion:
         return ladder(backend, JobKind.GENERATE)
 
     def footprint(self, files: ModelFiles, placement: Placement, tasks: Sequence[Decoded] = ()) -> Footprint:
-        """With the safety checker, where it is used; a tiny decoder leaves encoding to the VAE."""
+        """With the safety checker, where it is used, and ControlNets; a tiny decoder leaves encoding to the VAE."""
         checks = self._settings.generate.safety is not Safety.OFF
         encodes = any(task.picture.start is not None or _has_second_pass(task) for task in tasks)
         plain = generator_footprint(files, placement, with_checker=checks, encodes=encodes)
-        return with_variant(plain, placement)
+        further = self._further_of(tasks[0]) if tasks else Further()
+        guided = with_nets(plain, further.nets, placement)
+        return with_variant(with_readers(guided, further.adapters.values(), placement), placement)
 
     def load(self, files: ModelFiles, placement: Placement) -> Generator:
         """Loads; raises what diffusers raises."""
@@ -116,6 +139,13 @@ class StableDiffusion:
     ) -> Iterator[TaskResult]:
         """Denoises pictures together; raises what torch raises."""
         pictures = [self._picture_task(decoded, engine.files) for decoded in tasks]
+        resolved, configured = pictures[0].resolved, self._settings.generate.engine
+        if note := (
+            left_out(configured, resolved.control, engine.placement)
+            or pictures_unseen(configured, resolved.like, engine.placement)
+        ):
+            for picture in pictures:
+                picture.notes = (*picture.notes, note)
         if self._settings.generate.engine is EngineChoice.OPENVINO and engine.placement.variant == EAGER:
             why = self._chosen(tasks[0], engine.files, engine.placement).why
             for picture in pictures:
@@ -142,7 +172,30 @@ class StableDiffusion:
         assert isinstance(request, GenerateRequest)
         image_px = inputs.start.picture.size if inputs.start is not None else None
         resolved, notes = resolve_generate(request, self.configured(files.name), files.own, image_px)
-        return PictureTask(task=decoded.task, resolved=resolved, inputs=inputs, notes=notes)
+        further = self._further_of(decoded)
+        return PictureTask(
+            task=decoded.task,
+            resolved=replace(resolved, like=with_adapters(resolved.like, self._settings.generate)),
+            inputs=inputs,
+            nets=further.nets,
+            adapters=further.adapters,
+            notes=notes,
+        )
+
+    def _further_of(self, decoded: Decoded) -> Further:
+        """The models that `further_models` named, told apart."""
+        request, files = decoded.task.request, decoded.further
+        assert isinstance(request, GenerateRequest)
+        adapters = adapters_found(with_adapters(request.like, self._settings.generate), files)
+        return Further(nets=files[: len(files) - PER_ADAPTER * len(adapters)], adapters=adapters)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Further:
+    """The models that a picture takes beside the one that draws it."""
+
+    nets: tuple[ModelFiles, ...] = ()
+    adapters: Mapping[str, AdapterFiles] = field(default_factory=dict)
 
 
 def _has_second_pass(decoded: Decoded) -> bool:

@@ -25,6 +25,13 @@ from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
 from aura_daemon.engines.reporter import Reporter
+from aura_daemon.engines.stable_diffusion.guidance.controls.control_maps import ControlMaps
+from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets, UnusableControlNet
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import (
+    PicturePromptReader,
+    SeenPicture,
+    UnusableAdapter,
+)
 from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
@@ -84,11 +91,17 @@ class Generator:
             embeddings=configured.embeddings,
         )
         self.pipelines = Pipelines(self.parts, placement, files)
+        self._nets = ControlNets(self.parts.pipe.unet, placement, attention)
+        self._reader = PicturePromptReader(self.parts.pipe.unet, placement)
+        self._like: tuple[SeenPicture, ...] = ()
+        """What the pictures of the batch that runs are to be like."""
 
     def move_to(self, placement: Placement) -> None:
         """Moves to a rung that takes the same weights: only what is done with them changes."""
         self.placement = placement
         self.pipelines.move_to(placement)
+        self._nets.move_to(placement)
+        self._reader.move_to(placement)
 
     @torch.no_grad()
     def draw(
@@ -99,6 +112,14 @@ class Generator:
         A picture that cannot be drawn, or is NaN, fails alone. A cancelled picture is not decoded.
         """
         begun = []
+        try:
+            self._nets.use(tasks[0].nets)
+            if tasks[0].resolved.like:
+                reporter.loading(self.files.name)  # an image encoder may have to be read
+            self._like = self._reader.seen(tasks[0].resolved.like, tasks[0].inputs.further, tasks[0].adapters)
+        except (UnusableControlNet, UnusableAdapter) as unusable:
+            yield from ((task, unusable.failure) for task in tasks)
+            return
         for task in tasks:
             failure = self._begin(task)
             if failure is not None:
@@ -147,21 +168,22 @@ class Generator:
             task.load = rows / (len(tasks) * (2 if guided else 1))
         self.pipelines.alive = lambda: reporter.loading(self.files.name)
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
+        maps = ControlMaps(tasks[0].resolved, tasks[0].inputs, self._nets)
         try:
-            passes = [self._pass(tasks, 0, [task.start for task in tasks], steps)]
+            passes = [self._pass(tasks, 0, [task.start for task in tasks], steps, maps)]
             if tasks[0].resolved.hires is not None:  # a picture with a second pass runs alone
-                passes.append(self._second_pass(tasks[0], passes[0], steps))
+                passes.append(self._second_pass(tasks[0], passes[0], steps, maps))
             for number, task in enumerate(tasks):
                 if reporter.is_cancelled(task.job_id):
                     yield task, CANCELLED
                     continue
-                yield task, self._finished(task, passes[-1][number], len(tasks), peak)
+                yield task, self._finished(task, passes[-1][number], len(tasks), peak, maps)
         except AllCancelled:
             for task in tasks:
                 yield task, CANCELLED
 
     def _finished(
-        self, task: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory
+        self, task: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory, maps: ControlMaps
     ) -> Produced | Failure:
         """Decodes, checks and writes one picture."""
         resolved, encoded, clock = task.resolved, task.encoded, task.clock
@@ -192,6 +214,8 @@ class Generator:
             *unheard(resolved, self.files, composes=encoded.of_pass(0).texts.composes),
             *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
+            *maps.warnings,
+            *task.inputs.warnings_of(one.image for one in resolved.like),
             *encoded.warnings,
             *self.pipelines.warnings,
             *self._warnings(encoded, resolved.width, resolved.height),
@@ -218,6 +242,8 @@ class Generator:
                 *task.loras,
                 *encoded.inversions,
                 *(start.ingredients if start is not None else ()),
+                *maps.ingredients,
+                *self._reader.ingredients(resolved.like, task.inputs.further),
             ),
             windows=encoded.windows,
             versions=versions(),
@@ -233,7 +259,7 @@ class Generator:
         return content.getvalue()
 
     def _second_pass(
-        self, task: PictureTask, first: list[_PictureLatents], steps: StepReporter
+        self, task: PictureTask, first: list[_PictureLatents], steps: StepReporter, maps: ControlMaps
     ) -> list[_PictureLatents]:
         """Enlarges the picture and denoises it again; latents that decode to NaN are returned as they are."""
         resolved = task.resolved
@@ -248,19 +274,29 @@ class Generator:
             enlarged = task.start.fitted(width, height).holding(enlarged.picture)
         task.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
         try:
-            return self._pass([task], 1, [enlarged], steps)
+            return self._pass([task], 1, [enlarged], steps, maps)
         finally:
             task.resolved = resolved
 
     def _pass(
-        self, tasks: list[PictureTask], number: int, starts: list[InitImage | None], steps: StepReporter
+        self,
+        tasks: list[PictureTask],
+        number: int,
+        starts: list[InitImage | None],
+        steps: StepReporter,
+        maps: ControlMaps,
     ) -> list[_PictureLatents]:
         """Noise or start to latents. The noise is made on the CPU, so that it is the same on every device and rung."""
         resolved = tasks[0].resolved
         random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
         encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
-        denoised = self.pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
+        guiding = maps.of_pass(number, resolved.width, resolved.height)
+        try:
+            denoised = self.pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped, guiding, self._like)
+        finally:
+            self._nets.offload()
+        maps.pass_ended(guiding)
         self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:

@@ -75,7 +75,7 @@ def load_parts(
         widen_layer_by_layer(pipe.vae, placement.vae_dtype)
     else:
         _hold(pipe, placement, stored, mapped)
-    _attend(pipe.unet, attention)
+    attend(pipe.unet, attention)
     streams = measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
     if streams:
         stream_layers(pipe.unet, placement.device, ahead=measures.offload is Offload.GROUP)
@@ -144,7 +144,8 @@ def stream_layers(unet: Any, device: str, *, ahead: bool) -> None:
     )
 
 
-def _attend(unet: Any, attention: Attention) -> None:
+def attend(unet: Any, attention: Attention) -> None:
+    """Has a UNet, or a network of its kind, compute attention as it is configured."""
     match attention:
         case Attention.SDPA:
             pass

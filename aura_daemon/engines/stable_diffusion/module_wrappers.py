@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
 from aura_daemon.engines.placement.offload import OffloadedModule
+
+BY_ROW: Final = ("timestep_cond", "down_block_additional_residuals", "mid_block_additional_residual")
+"""What a UNet is told for each row: the guidance, where it is told of it, and the residuals of ControlNets."""
 
 
 class SplitGuidanceUNet:
@@ -28,14 +31,14 @@ class SplitGuidanceUNet:
     ) -> tuple[torch.Tensor]:
         """`sample` `[rows, 4, H / 8, W / 8]`, `encoder_hidden_states` `[rows, 77 * windows, D]`, as in diffusers."""
         arguments = {**arguments, "return_dict": False}
-        told = arguments.pop("timestep_cond", None)  # the guidance, where the UNet itself is told of it
+        by_row = {name: arguments.pop(name) for name in BY_ROW if arguments.get(name) is not None}
         rows = [
             self._unet(
                 sample[row : row + 1],
                 timestep,
                 encoder_hidden_states=encoder_hidden_states[row : row + 1],
                 **arguments,
-                **({} if told is None else {"timestep_cond": told[row : row + 1]}),
+                **{name: _of_row(value, row) for name, value in by_row.items()},
             )[0]
             for row in range(len(sample))
         ]
@@ -55,6 +58,11 @@ class SplitGuidanceUNet:
         """See `CachingUNet`."""
         rows = zip(*(torch.split(one, 1) for one in (sample, encoder_hidden_states, feature)), strict=True)
         return torch.cat([self._unet.shallow(row, timestep, texts, kept) for row, texts, kept in rows])
+
+
+def _of_row(value: Any, row: int) -> Any:
+    """A tensor's one row; of several tensors, that of each."""
+    return value[row : row + 1] if torch.is_tensor(value) else [tensor[row : row + 1] for tensor in value]
 
 
 class OffloadProxy:

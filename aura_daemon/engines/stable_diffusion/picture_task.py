@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
 from aura_daemon.engines.stable_diffusion.guidance.inputs import PictureInputs
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapter_files import AdapterFiles
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -53,6 +56,10 @@ class PictureTask:
     task: Task
     resolved: ResolvedGenerate
     inputs: PictureInputs = field(default_factory=PictureInputs)
+    nets: tuple[ModelFiles, ...] = ()
+    """The ControlNets that read its maps."""
+    adapters: Mapping[str, AdapterFiles] = field(default_factory=dict)
+    """Those that read the pictures that it is to be like, by name."""
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
     encoded: EncodedPrompt | None = None

@@ -23,6 +23,14 @@ from aura_daemon.engines.compiled.stand_in import stand_in
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
+from aura_daemon.engines.stable_diffusion.guidance.controls.controlled_unet import (
+    GuidedSteps,
+    MapInUse,
+    SteppingUNet,
+    guided_by_maps,
+)
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import SeenPicture
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.attention import seeing, token_count, with_pictures
 from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
 from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, Levers, PassPlan, pass_plan
@@ -116,8 +124,14 @@ class Pipelines:
         start: InitImage | None,
         random: Sequence[torch.Generator],
         stepped: Stepped,
+        maps: Sequence[MapInUse] = (),
+        like: Sequence[SeenPicture] = (),
     ) -> Denoised:
-        """Noise, or a fitted start, to latents; all prompts have equally many windows, all or none are plain."""
+        """Noise, or a fitted start, to latents; all prompts have equally many windows, all or none are plain.
+
+        `maps`: guide all pictures; `like`: all are to be like these.
+        """
+        encoded = with_pictures(encoded, like)
         chosen = scheduler_for(Scheduler(resolved.scheduler), self._own_scheduler, resolved.steps)
         size_options: dict[str, Any] = {"width": resolved.width, "height": resolved.height}
         name = "StableDiffusionPipeline"
@@ -130,8 +144,9 @@ class Pipelines:
         pipe = self._pipe(name)
         pipe.scheduler = chosen.scheduler
         levers = self.levers[resolved.speed]
-        # A feature is of one text, so prompts in turn or joined keep none.
-        caches = self._caches and levers.keeps_features(resolved.steps) and all(one.is_plain for one in encoded)
+        # A feature is of one text, so prompts in turn or joined keep none; the residuals of maps are of one step.
+        is_plain = all(one.is_plain for one in encoded) and not maps
+        caches = self._caches and levers.keeps_features(resolved.steps) and is_plain
 
         @cache
         def plan() -> PassPlan:
@@ -144,10 +159,15 @@ class Pipelines:
 
         guided = self._files.own.is_guided(resolved.guidance_scale)
         negatives = [one.negative(1) for one in encoded if guided]
+        row_by_row = self._placement.measures.splits
         try:
             with (
                 self._tiling(resolved.width, resolved.height),
-                _unet_of_pass(pipe, encoded, plan, caches=caches, limits=levers.limits_guidance),
+                seeing(self._parts.pipe.unet, like),
+                guided_by_maps(
+                    pipe, maps, pictures=len(encoded), row_by_row=row_by_row, beside_texts=token_count(like)
+                ) as steps,
+                _unet_of_pass(pipe, encoded, plan, caches=caches, limits=levers.limits_guidance, steps=steps),
             ):
                 latents: torch.Tensor = pipe(
                     prompt_embeds=torch.cat([one.part(0, 1) for one in encoded]),
@@ -248,19 +268,28 @@ class Pipelines:
 
 @contextmanager
 def _unet_of_pass(
-    pipe: Any, pictures: Sequence[EncodedPass], plan: Callable[[], PassPlan], *, caches: bool, limits: bool
+    pipe: Any,
+    pictures: Sequence[EncodedPass],
+    plan: Callable[[], PassPlan],
+    *,
+    caches: bool,
+    limits: bool,
+    steps: GuidedSteps | None,
 ) -> Iterator[None]:
     """Has the UNet meanwhile told what diffusers knows no way to tell, and leave out what the plan leaves out.
 
-    `caches`: features are kept; `limits`: guidance has an interval. A plain prompt without either goes the plain way.
+    `caches`: features are kept; `limits`: guidance has an interval; `steps`: of a pass that maps guide. A plain prompt
+    without any of them goes the plain way.
     """
     whole = pipe.unet
     if not all(picture.is_plain for picture in pictures):
-        pipe.unet = PromptedUNet(pipe.unet, pictures)
+        pipe.unet = PromptedUNet(pipe.unet, pictures, steps.tell if steps is not None else None)
     if caches:
         pipe.unet = FeatureCachingUNet(pipe.unet, plan)
     if limits:
         pipe.unet = GuidanceIntervalUNet(pipe.unet, plan)
+    if steps is not None:
+        pipe.unet = SteppingUNet(pipe.unet, steps)
     try:
         yield
     finally:

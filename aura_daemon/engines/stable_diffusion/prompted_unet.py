@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import torch
@@ -24,8 +24,12 @@ class PromptedUNet:
     diffusers hands over, so that a prompt of many parts takes no more memory than a plain one.
     """
 
-    def __init__(self, unet: Any, pictures: Sequence[EncodedPass]) -> None:
+    def __init__(
+        self, unet: Any, pictures: Sequence[EncodedPass], tell: Callable[[Sequence[bool]], None] | None = None
+    ) -> None:
+        """`tell`: is told before each call of the UNet which of its rows are of prompts, and which of negative ones."""
         self._unet = unet
+        self._tell = tell
         self._pictures = pictures
         self._step = 0
 
@@ -50,6 +54,8 @@ class PromptedUNet:
             rows = sample if not start else sample[[picture for picture, _ in asked]]
             embeddings = torch.cat([self._embeddings(*one) for one in asked]).to(encoder_hidden_states)
             condition = told[: len(asked)] if told is not None else None
+            if self._tell is not None:
+                self._tell([part != NEGATIVE for _, part in asked])
             given = self._unet(rows, timestep, encoder_hidden_states=embeddings, timestep_cond=condition, **arguments)[
                 0
             ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon import file_names
+from aura_daemon.formats.picture_metadata.control_settings import read_controls, written_controls
 from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, SPEED, lost_settings
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
@@ -117,6 +118,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
         "RNG": "CPU",
         "Hires upscale": _written(hires.scale if hires is not None else None),
         IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
+        **written_controls(resolved.control),
         SPEED: resolved.speed if resolved.speed is not Speed.EXACT else "",
         "Version": f"{PROGRAM} {version}",
     }
@@ -148,6 +150,8 @@ def parse(text: str) -> PictureSettings | None:
     strength = {"strength": _number(settings["Denoising strength"])} if "Denoising strength" in settings else {}
     if "Hires upscale" in settings:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
+    if controls := read_controls(settings)[0]:
+        keys["control"] = controls
     model, model_hash, version = (settings.get(name, "") for name in ("Model", "Model hash", "Version"))
     if version.startswith(PROGRAM):
         keys["speed"] = settings.get(SPEED, Speed.EXACT.value)  # the configuration may say otherwise

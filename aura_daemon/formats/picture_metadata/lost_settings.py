@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from aura_daemon.formats.picture_metadata.control_settings import SETTING, read_controls
+
 IMAGE_STRENGTH: Final = "Image strength"
 """Our own setting: a picture from an image in two passes, which A1111 does not make, has two strengths."""
 
@@ -50,10 +52,14 @@ def lost_settings(settings: Mapping[str, str]) -> Iterator[str]:
     if "Hires resize" in settings and "Hires upscale" not in settings:
         yield f"its second pass went to {settings['Hires resize']}, not by a factor: it is left out"
     passed_over = _TAKEN_OVER | _ABOUT_THE_FILE | (_ABOUT_THE_IMAGE if is_from_image else frozenset())
+    if modules := read_controls(settings)[1]:
+        yield f"its maps were prepared by {', '.join(modules)}, which is not here: the image has to be the map"
     others = {
         name: value
         for name, value in settings.items()
-        if name not in passed_over and value not in _OFF | _SAME_AS_OURS.get(name, frozenset())
+        if name not in passed_over
+        and not SETTING.fullmatch(name)
+        and value not in _OFF | _SAME_AS_OURS.get(name, frozenset())
     }
     if others.get("Hires steps") == settings.get("Steps"):
         others.pop("Hires steps", None)

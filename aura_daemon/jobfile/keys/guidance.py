@@ -59,6 +59,24 @@ class ControlKeys(BaseModel):
         return Control(**self.model_dump())
 
 
+class MapKeys(BaseModel):
+    """A map of a picture that is made again: the picture says the rest, unless a key does."""
+
+    model_config = types.CONFIG
+    image: types.ImageName = types.image_field("the map, which the picture does not hold", is_required=True)
+    model: types.Name | None = Field(
+        None,
+        description="one of the ControlNets that the configuration allows",
+        json_schema_extra={"pattern": types.NOT_BLANK},
+    )
+    weight: float | None = types.number_field(None, 0, 2)
+    start: float | None = types.number_field(None, 0, 1)
+    end: float | None = types.number_field(None, 0, 1)
+    mode: ControlMode | None = Field(None, description=f"one of {', '.join(ControlMode)}")
+    prepare: Preparation | None = Field(None, description=f"one of {', '.join(Preparation)}")
+    hires: ControlledPass | None = Field(None, description=f"one of {', '.join(ControlledPass)}")
+
+
 class PicturePromptKeys(BaseModel):
     """A picture that what is drawn is to be like."""
 
@@ -161,12 +179,14 @@ class _OrAlone:
 _Alone = BeforeValidator(_listed)
 
 Controls = Annotated[Annotated[tuple[ControlKeys, ...], Field(max_length=MOST_CONTROLS)] | None, _Alone, _OrAlone]
+Maps = Annotated[Annotated[tuple[MapKeys, ...], Field(max_length=MOST_CONTROLS)] | None, _Alone, _OrAlone]
 PicturePrompts = Annotated[
     Annotated[tuple[PicturePromptKeys, ...], Field(max_length=MOST_PICTURE_PROMPTS)] | None, _Alone, _OrAlone
 ]
 Regions = Annotated[Annotated[tuple[RegionKeys, ...], Field(max_length=MOST_REGIONS)] | None, _Alone, _OrAlone]
 
 CONTROLS: Final = f"a map and a ControlNet that reads it, or a list of at most {MOST_CONTROLS} of them"
+MAPS: Final = "the maps that guided the picture, in their order: `image`, and what is to be other than it was"
 PICTURE_PROMPTS: Final = f"a picture that what is drawn is to be like, or a list of at most {MOST_PICTURE_PROMPTS}"
 REGIONS: Final = f"a list of at most {MOST_REGIONS} parts of the picture, each with a prompt of its own"
 UPSCALE: Final = "keys of the upscaler: `model`, `scale` and `tile`; its name alone will do"
@@ -191,6 +211,26 @@ def images_named(keys: Mapping[str, object]) -> Iterator[str]:
                 yield name
 
 
+def controls_again(said: object, own: object) -> list[dict[str, object]]:
+    """The maps of a picture that is made again: what the picture said of each, and over it what its job says."""
+    written = [*_mappings(said)]
+    named = [*_mappings(own)]
+    return [
+        {**(written[number] if number < len(written) else {}), **{key: one[key] for key in one if one[key] is not None}}
+        for number, one in enumerate(named)
+    ]
+
+
+def nets_named(keys: Mapping[str, object]) -> Iterator[str]:
+    """The names of the ControlNets in these keys, which were not checked yet."""
+    return (name for one in _mappings(keys.get("control")) if isinstance(name := one.get("model"), str))
+
+
+def adapters_named_in(keys: Mapping[str, object]) -> Iterator[str]:
+    """The names of the adapters in these keys, which were not checked yet."""
+    return (name for one in _mappings(keys.get("like")) if isinstance(name := one.get("model"), str))
+
+
 def with_names(keys: Mapping[str, object], renamed: Callable[[object], object]) -> dict[str, object]:
     """Those of these keys that are there, with other names of their images."""
 
@@ -206,5 +246,5 @@ def with_names(keys: Mapping[str, object], renamed: Callable[[object], object]) 
 
 
 def _mappings(value: object) -> Iterator[Mapping[str, object]]:
-    values = value if isinstance(value, list) else [value]
+    values = value if isinstance(value, list | tuple) else [value]
     return (one for one in values if isinstance(one, Mapping))

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from aura_daemon.jobfile.keys import types
+from aura_daemon.jobfile.keys import guidance, types
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 
@@ -35,6 +35,7 @@ class RegenerateKeys(BaseModel):
         description=f"text of at most {types.MOST_PROMPT_CHARACTERS} characters: what to draw instead",
         json_schema_extra=types.as_text(),
     )
+    control: guidance.Maps = Field(None, description=guidance.MAPS)
     seed: OneSeed = Field(None, description=ONE_SEED)
     priority: types.Priority = types.priority_field()
 

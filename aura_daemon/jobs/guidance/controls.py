@@ -10,6 +10,23 @@ MOST_CONTROLS: Final = 4
 """Of one picture; three are usual."""
 
 
+CONTROLNETS: Final = {
+    "canny": "lllyasviel/control_v11p_sd15_canny",
+    "depth": "lllyasviel/control_v11f1p_sd15_depth",
+    "openpose": "lllyasviel/control_v11p_sd15_openpose",
+    "lineart": "lllyasviel/control_v11p_sd15_lineart",
+    "scribble": "lllyasviel/control_v11p_sd15_scribble",
+    "tile": "lllyasviel/control_v11f1e_sd15_tile",
+}
+"""Short names of ControlNets for Stable Diffusion 1.x on the hub, by the authors of ControlNet.
+
+Their revisions are not pinned: nothing here says which is the newest one, and a newer one may mend something.
+"""
+
+EMBEDDED_READS: Final = ("canny", "lineart", "scribble")
+"""Short names that mean the embedded model's own ControlNet, where that model draws: it reads edges and silhouettes."""
+
+
 class ControlMode(StrEnum):
     """What counts where prompt and map contradict each other."""
 

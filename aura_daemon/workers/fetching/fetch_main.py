@@ -16,6 +16,11 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.services import ModelRole, WantedModel, configured
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.model_files.fetched import fetched
+from aura_daemon.engines.stable_diffusion.guidance.controls.net_files import CONTROLNET
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapter_files import (
+    ADAPTER_OF_HUB,
+    ENCODER_OF_HUB,
+)
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import RunConditions
@@ -32,6 +37,9 @@ FORMATS: Final = {
     ModelRole.CAPTIONER: CAPTIONS,
     ModelRole.ANSWERS: ANSWERS,
     ModelRole.MATCHES: MATCHES,
+    ModelRole.CONTROLNET: CONTROLNET,
+    ModelRole.ADAPTER: ADAPTER_OF_HUB,
+    ModelRole.IMAGE_ENCODER: ENCODER_OF_HUB,
 }
 
 

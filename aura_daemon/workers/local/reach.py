@@ -125,10 +125,10 @@ def hub_cache(environment: Mapping[str, str]) -> str:
 
 
 def _models(around: Surroundings) -> Iterator[str]:
-    """Where models, LoRAs, textual inversions and what was converted for OpenVINO lie."""
+    """Where models, LoRAs, textual inversions, ControlNets, adapters and what was converted for OpenVINO lie."""
     yield from _caches(around)
     generate = around.settings.generate
-    for folder in (generate.loras, generate.embeddings):
+    for folder in (generate.loras, generate.embeddings, generate.controlnets, generate.adapters):
         if folder is not None:
             yield str(folder)
     for name in _names(around.settings):

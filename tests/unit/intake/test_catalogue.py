@@ -11,6 +11,10 @@ from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.intake.catalogue import MOST_BYTES, CatalogueReader, WordLists
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobs.guidance.controls import CONTROLNETS, EMBEDDED_READS
+
+MINI = (*EMBEDDED_READS, "aura-mini")
+"""ControlNets that fit aura-mini."""
 
 
 def test_each_text_file_is_a_list_of_the_lines_that_say_something(tmp_path: Path) -> None:
@@ -81,11 +85,39 @@ def test_the_catalogue_is_what_the_configuration_allows_now(tmp_path: Path) -> N
     )
     reader = CatalogueReader(configured)
     assert reader.now() == Catalogue(
-        models=("sd-1.4", "aura-mini"), loras=("ink", "sub/Grain"), wildcards={"animals": ("cat",)}
+        models=("sd-1.4", "aura-mini"),
+        loras=("ink", "sub/Grain"),
+        controlnets=(*CONTROLNETS, "aura-mini"),
+        adapters=("ip-adapter",),
+        adapter="ip-adapter",
+        wildcards={"animals": ("cat",)},
     )
     (tmp_path / "loras" / "ink.safetensors").unlink()
     assert reader.now().loras == ("sub/Grain",)
-    assert CatalogueReader(GenerateConfig()).now() == Catalogue(models=("aura-mini",))
+    assert CatalogueReader(GenerateConfig()).now() == Catalogue(
+        models=("aura-mini",), controlnets=MINI, adapters=("ip-adapter",), adapter="ip-adapter"
+    )
     assert CatalogueReader(GenerateConfig(), answers=True).now().answers
     away = GenerateConfig(loras=tmp_path / "away", wildcards=tmp_path / "away")
-    assert CatalogueReader(away).now() == Catalogue(models=("aura-mini",))
+    assert CatalogueReader(away).now() == Catalogue(
+        models=("aura-mini",), controlnets=MINI, adapters=("ip-adapter",), adapter="ip-adapter"
+    )
+
+
+def test_adapters_are_files_and_one_on_the_hub_has_a_short_name(tmp_path: Path) -> None:
+    (tmp_path / "sub" / "image_encoder").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    for name in (
+        "style.safetensors",
+        "sub/Plus.SAFETENSORS",
+        "sub/image_encoder/model.safetensors",
+        ".hidden/a.safetensors",
+    ):
+        (tmp_path / name).touch()
+    several = CatalogueReader(GenerateConfig(adapters=tmp_path)).now()
+    assert (several.adapters, several.adapter) == (("style", "sub/Plus", "ip-adapter"), None)
+    assert CatalogueReader(GenerateConfig(adapters=tmp_path, adapter="style")).now().adapter == "style"
+    (tmp_path / "style.safetensors").unlink()
+    assert CatalogueReader(GenerateConfig(adapters=tmp_path)).now().adapter == "sub/Plus"
+    none = CatalogueReader(GenerateConfig()).now()
+    assert (none.adapters, none.adapter) == (("ip-adapter",), "ip-adapter")

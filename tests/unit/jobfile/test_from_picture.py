@@ -11,10 +11,12 @@ from aura_daemon.formats.picture_metadata.infotext import infotext
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.from_picture import differences, made_again
+from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.recipes.subject import Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobs.guidance.controls import Control, ControlMode
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.speed import Speed
@@ -103,6 +105,39 @@ def test_a_folder_s_several_seeds_and_count_are_not_for_a_picture_that_is_made_a
     found = of_picture([folder], subject=Subject(path="a.png", is_picture=True))
     assert isinstance(found, ParsedFile)
     assert found.jobs[0].spec == RegenerateSpec(request=RegenerateRequest(keys={"steps": 7}))
+
+
+GUIDED = infotext(
+    replace(MADE, control=(Control(image="a.png", model="canny", weight=0.5), Control(image="b.png", model="tile"))),
+    model="aura-mini",
+    model_sha256="cd",
+    version="0.1.0",
+)
+
+
+def test_maps_come_from_the_job_and_what_they_did_from_the_picture() -> None:
+    job = "task: regenerate\nimage: x.png\ncontrol: [{image: m.png}, {image: n.png, weight: 0.2, mode: prompt}]"
+    made = request(GUIDED, job)
+    assert made.control == (
+        Control(image="m.png", model="canny", weight=0.5),
+        Control(image="n.png", model="tile", weight=0.2, mode=ControlMode.PROMPT),
+    )
+    assert made.embedded is not None
+    assert made.embedded.lost == ()
+    assert image_names(job.encode(), file="a.yaml") == ("x.png", "m.png", "n.png")
+
+
+def test_maps_that_the_job_does_not_name_are_told() -> None:
+    one = request(GUIDED, "task: regenerate\ncontrol: {image: m.png}")
+    assert [control.image for control in one.control] == ["m.png"]
+    none = request(GUIDED)
+    assert none.control == ()
+    told = [made.embedded.lost for made in (one, none) if made.embedded is not None]
+    assert told == [
+        (f"it was guided by maps ({models}), which it does not hold: `control: {{image: …}}` names them",)
+        for models in ("tile", "canny, tile")
+    ]
+    assert "control.0.model" in again(OURS, "task: regenerate\ncontrol: {image: m.png}")[0]  # type: ignore[index]
 
 
 def test_what_the_job_says_counts_for_more() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace, ExistingText, asked
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
 from aura_daemon.jobs.requests import CaptionRequest, Describe, GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.resolved import ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.results import Processor
@@ -44,6 +45,7 @@ def changed(**request: Any) -> bytes:
         image=st.just("sub/sketch.png"),
         mask=st.none() | st.just("mask.png"),
         strength=st.floats(0, 1),
+        like=st.sampled_from([(), (PicturePrompt(image="style.png", weight=0.6, model="sub/style"),)]),
         hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=st.floats(0, 1)),
         clip_skip=st.integers(1, 12),
         format=st.sampled_from(ImageFormat),
@@ -75,6 +77,7 @@ def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> Non
         image=made.image,
         mask=made.mask,
         strength=made.strength,
+        like=made.like,
         hires=made.hires,
         clip_skip=made.clip_skip if made.clip_skip > 1 else None,
         format=made.format,

@@ -4,7 +4,7 @@ import pytest
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.image_names import image_names
-from aura_daemon.jobfile.validation import JobSpec, validated, with_loras_of_prompt
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, validated, with_loras_of_prompt
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GenerateRequest, Lora
 from tests.unit.jobfile.test_parser import complaints, requests
 
@@ -266,3 +266,31 @@ def test_a_question_that_no_model_answers_is_refused_at_the_door() -> None:
     (problem,) = found
     assert (problem.key, problem.line) == ("question", 2)
     assert "set `caption.question_model`" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cany", "is none of the ControlNets that the configuration allows: canny, a/pose, b/pose"),
+        ("pose", "names several ControlNets: a/pose, b/pose; write one of these names, with its folder"),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"steps": "x"}])
+def test_a_controlnet_that_is_not_allowed_is_told_with_the_others(
+    name: str, said: str, more: dict[str, object]
+) -> None:
+    catalogue = Catalogue(controlnets=("canny", "a/pose", "b/pose"))
+    keys = {"prompt": "x", "control": {"image": "m.png", "model": name}, **more}
+    found = validated(keys, file="a.yaml", catalogue=catalogue)
+    assert isinstance(found, tuple)
+    assert any(problem.key == "control" and said in problem.message for problem in found)
+    meant = {"prompt": "x", "control": [{"image": "m.png", "model": "CANNY"}]}
+    assert isinstance(validated(meant, file="a.yaml", catalogue=catalogue), JobSpec)
+
+
+def test_a_picture_that_is_made_again_names_controlnets_that_are_allowed() -> None:
+    keys = {"task": "regenerate", "control": {"image": "m.png", "model": "odd"}}
+    found = validated(keys, file="a.yaml", catalogue=Catalogue(controlnets=("canny",)))
+    assert isinstance(found, tuple)
+    assert "is none of the ControlNets" in found[0].message
+    assert isinstance(validated({**keys, "control": {"image": "m.png"}}, file="a.yaml"), RegenerateSpec)

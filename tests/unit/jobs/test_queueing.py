@@ -7,6 +7,10 @@ from dataclasses import fields, replace
 import pytest
 
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, CaptionPlace
+from aura_daemon.jobs.guidance.controls import Control
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
+from aura_daemon.jobs.guidance.regions import Region
+from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.queueing import batch_key, demand_of, engine_kind, model_named, queue_of
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
@@ -43,8 +47,15 @@ APART: dict[str, object] = {
     "loras": (Lora(name="ink"),),
     "strength": 0.5,
     "clip_skip": 2,
+    "control": (Control(image="a.png", model="canny"),),
+    "like": (PicturePrompt(image="a.png"),),
+    "upscale": Upscale(scale=2),
 }
-ALONE: dict[str, object] = {"image": "a.png", "hires": Hires()}
+ALONE: dict[str, object] = {
+    "image": "a.png",
+    "hires": Hires(),
+    "regions": (Region(prompt="a dog", box=(0, 0, 1, 0.5)),),
+}
 ALIKE: dict[str, object] = {
     "prompt": "a dog",
     "negative_prompt": "blue",
@@ -82,7 +93,7 @@ def test_jobs_do_not_go_together_that_are_drawn_in_another_way(key: str) -> None
 @pytest.mark.parametrize(
     "request_",
     [*(changed(**{key: value}) for key, value in ALONE.items()), GridRequest(cells=(), columns=1)],
-    ids=["image", "hires", "grid"],
+    ids=[*ALONE, "grid"],
 )
 def test_what_starts_from_an_image_has_two_passes_or_is_a_sheet_runs_alone(request_: Request) -> None:
     assert batch_key(request_) is None
@@ -166,6 +177,14 @@ def test_jobs_at_turbo_those_that_refuse_it_questions_and_comparisons_wait_by_th
     request_: Request, queue: str
 ) -> None:
     assert queue_of(request_) == queue
+
+
+def test_jobs_with_maps_wait_for_memory_apart_from_others() -> None:
+    twice = changed(control=(Control(image="a.png", model="canny"), Control(image="b.png", model="canny")))
+    assert (demand_of(PLAIN), demand_of(twice)) == ("generate", "generate with canny")
+    like = PicturePrompt(image="a.png")
+    assert demand_of(changed(like=(like,))) == "generate like 1 picture"
+    assert demand_of(changed(like=(like, like))) == "generate like 2 pictures"
 
 
 def test_questions_go_together_whatever_they_ask_and_apart_from_captions() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -40,6 +40,10 @@ class PictureInputs:
     further: Mapping[str, FurtherImage] = field(default_factory=dict)
     """By the names that the request has for them."""
 
+    def warnings_of(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What was read otherwise than the owners of these files may expect."""
+        return tuple(text for name in dict.fromkeys(names) for text in self.further[name].warnings)
+
 
 def read_inputs(task: Task, settings: EngineSettings) -> PictureInputs | Failure:
     """Decodes what the request names."""
@@ -63,7 +67,7 @@ def read_inputs(task: Task, settings: EngineSettings) -> PictureInputs | Failure
 
 
 def _not_drawn(request: GenerateRequest) -> Failure | None:
-    for key in ("control", "like", "regions", "upscale"):
+    for key in ("regions", "upscale"):
         if getattr(request, key):
             message = f"`{key}` is not drawn by this version"
             return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"leave out `{key}`")

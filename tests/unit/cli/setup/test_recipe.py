@@ -55,7 +55,9 @@ def test_a_recipe_is_installed_into_a_folder_of_the_inbox(
     inbox.mkdir()
     assert recipe("install", "restyle", folder, None) == 0
     place = inbox / "photos" / "oil"
-    assert (place / "_defaults.yaml").read_text(encoding="utf-8") == shipped()[5].text
+    assert (place / "_defaults.yaml").read_text(encoding="utf-8") == next(
+        one.text for one in shipped() if one.name == "restyle"
+    )
     assert [path.name for path in inbox.iterdir()] == ["photos"]
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"{place / '_defaults.yaml'}: restyle"
@@ -65,7 +67,7 @@ def test_a_recipe_is_installed_into_a_folder_of_the_inbox(
 @pytest.mark.parametrize(
     ("name", "folder", "words"),
     [
-        (None, None, "which recipe? There are caption-for-training, describe-in-metadata,"),
+        (None, None, "which recipe? There are caption-for-training, colour-a-drawing,"),
         ("restile", "x", "there is no recipe restile; caption-for-training, .*; did you mean `restyle`?"),
         ("restyle", None, "into which folder of the inbox? `aura-daemon recipe install NAME FOLDER`"),
         ("restyle", "../x", r"\.\./x is no folder that is read below the inbox"),

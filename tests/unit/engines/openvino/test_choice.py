@@ -13,6 +13,8 @@ from aura_daemon.engines.openvino.choice import chosen, is_convertible, machine_
 from aura_daemon.engines.openvino.store import ConvertedModel, Kind
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.guidance.controls import Control
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
 from aura_daemon.jobs.requests import GenerateRequest, Lora
 from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.speed import EngineChoice, Speed
@@ -111,6 +113,18 @@ def test_a_sidecar_asks_for_the_variant_it_was_made_with(
             replace(PLAIN, loras=(Lora(name="ink", weight=1.0),)),
             Rung.CPU,
             "the job has LoRAs",
+        ),
+        (
+            settings(EngineChoice.OPENVINO),
+            replace(PLAIN, control=(Control(image="x.png", model="canny"),)),
+            Rung.CPU,
+            "the job has `control`",
+        ),
+        (
+            settings(EngineChoice.OPENVINO),
+            replace(PLAIN, like=(PicturePrompt(image="style.png"),)),
+            Rung.CPU,
+            "the job has `like`",
         ),
     ],
 )

@@ -207,7 +207,10 @@ def test_what_cannot_be_asked_for_again_is_said(more: str, lost: str) -> None:
     [
         ("Variation seed: 7, Variation seed strength: 0.2", "Variation seed: 7, Variation seed strength: 0.2"),
         ("Tiling: True", "Tiling: True"),
-        ('ControlNet 0: "Module: canny, Model: x, Weight: 1"', "ControlNet 0: Module: canny, Model: x, Weight: 1"),
+        (
+            'Ultimate upscale: "Module: canny, Model: x, Weight: 1"',
+            "Ultimate upscale: Module: canny, Model: x, Weight: 1",
+        ),
         (
             ", ".join(f"ADetailer setting {n}: {n}" for n in range(1, 8)) + ", Eta: 0.3",
             "ADetailer (7 settings), Eta: 0.3",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.keys.guidance import images_named, with_names
 from aura_daemon.jobfile.parser import documents_of
@@ -75,3 +76,31 @@ def test_names_are_found_and_changed_in_keys_that_were_not_checked() -> None:
         "like": {"image": 3},
         "regions": "x",
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "adapters", "said"),
+    [
+        ("stlye", ("style", "ip-adapter"), "is none of the adapters that the configuration allows: style, ip-adapter"),
+        ("style", ("a/style", "b/style"), "names several adapters: a/style, b/style"),
+        (
+            None,
+            ("a", "b", "ip-adapter"),
+            "does not say which adapter reads it, and there are several: a, b, ip-adapter",
+        ),
+        ("STYLE", ("a/style", "ip-adapter"), ""),
+    ],
+)
+def test_an_adapter_is_one_that_the_configuration_allows(
+    model: str | None, adapters: tuple[str, ...], said: str
+) -> None:
+    catalogue = Catalogue(models=("sd-1.4",), adapters=adapters)
+    like = {"image": "a.png"} | ({"model": model} if model is not None else {})
+    found = validated({"prompt": "x", "like": like}, file="a.yaml", catalogue=catalogue)
+    told = " ".join(map(str, found)) if isinstance(found, tuple) else ""
+    assert said in told
+    assert bool(told) == bool(said)
+    if said and model is not None:  # and is told with whatever else is wrong
+        several = validated({"prompt": "x", "like": like, "steps": -1}, file="a.yaml", catalogue=catalogue)
+        assert isinstance(several, tuple)
+        assert said in " ".join(map(str, several))

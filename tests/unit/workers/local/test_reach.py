@@ -24,10 +24,10 @@ def reached(folder: Path, *, environment: Mapping[str, str] = NO_HOME, **keys: A
 
 
 def test_a_worker_reads_its_models_and_nothing_else(tmp_path: Path) -> None:
-    loras = tmp_path / "loras"
-    found = reached(tmp_path, generate={"model": "sd-1.4", "loras": loras, "engine": "openvino"})
+    loras, nets = tmp_path / "loras", tmp_path / "controlnets"
+    found = reached(tmp_path, generate={"model": "sd-1.4", "loras": loras, "controlnets": nets, "engine": "openvino"})
     caches = ("/models/hf/hub", "/cache/openvino")
-    assert found == Reach(reads=(*caches, str(loras)), filled=caches)
+    assert found == Reach(reads=(*caches, str(loras), str(nets)), filled=caches)
     assert reached(tmp_path).filled == ()  # the embedded model is there
 
 

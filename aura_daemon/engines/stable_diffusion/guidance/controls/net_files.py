@@ -1,0 +1,100 @@
+"""Where the ControlNets of a job lie. In: the names that it has for them. Out: what is to be found, or why it is none.
+
+Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aura_daemon.config.controlnets import controlnets_below, controlnets_named
+from aura_daemon.config.engine import EMBEDDED, GenerateSettings, ModelSettings
+from aura_daemon.config.workers.services import ModelRole
+from aura_daemon.engines.model_files.beside.further_models import FurtherModel
+from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
+from aura_daemon.file_names import escaped
+from aura_daemon.jobs.guidance.controls import CONTROLNETS, Control
+from aura_daemon.jobs.prompts.lora_names import loras_meant
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.mini import WEIGHTS
+from aura_daemon.problems import nearest
+
+MOST_LISTED: Final = 20
+"""Names that a refusal lists."""
+
+
+def _net_weights(names: Iterable[str], _index: Mapping[str, Any], half: bool, allow_pickle: bool) -> WeightFiles | str:
+    return choose_weights(names, [("", "diffusion_pytorch_model")], half, allow_pickle)
+
+
+def _one_file(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _allow_pickle: bool) -> str:
+    return "a ControlNet (.safetensors)"
+
+
+CONTROLNET: Final = ModelFormat(
+    noun="a ControlNet",
+    description="a ControlNet (ControlNetModel in its config.json)",
+    architectures=("ControlNetModel",),
+    embedded=WEIGHTS / "controlnet",
+    weight_files=_net_weights,
+    role=ModelRole.CONTROLNET,
+)
+
+CONTROLNET_FILE: Final = ModelFormat(
+    noun="a ControlNet",
+    description="a ControlNet",
+    architectures=(),
+    embedded=WEIGHTS / "controlnet",
+    weight_files=_one_file,
+    is_one_file=True,
+)
+"""One file without a configuration; its tensors say what it is."""
+
+
+def nets_wanted(
+    controls: Iterable[Control], settings: GenerateSettings, model: str
+) -> tuple[FurtherModel, ...] | Failure:
+    """The ControlNets that a request names, each once, in its order; a Failure for a name that is not allowed.
+
+    `model`: that draws.
+    """
+    found: dict[str, FurtherModel] = {}
+    for control in controls:
+        one = net_wanted(control.model, settings, model)
+        if isinstance(one, Failure):
+            return one
+        found.setdefault(control.model, one)
+    return tuple(found.values())
+
+
+def net_wanted(name: str, settings: GenerateSettings, model: str) -> FurtherModel | Failure:
+    """The ControlNet that a name means; in the configured folder one of any short name may lie."""
+    folder = Path(settings.controlnets) if settings.controlnets is not None else None
+    known = controlnets_named(folder, [model])
+    meant = loras_meant(name, known)
+    if len(meant) != 1:
+        return _none_meant(name, meant, known)
+    own = dict(controlnets_below(folder)) if folder is not None else {}
+    if (place := own.get(meant[0])) is not None and folder is not None:
+        if not place.resolve().is_relative_to(folder.resolve()):
+            message = f"ControlNet {escaped(name)} is a link out of its folder, which is not followed"
+            mend = "put the file itself there, or set generate.controlnets to the folder that it is in"
+            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+        kind = CONTROLNET if place.is_dir() else CONTROLNET_FILE
+        return FurtherModel(told_as=name, settings=ModelSettings(model=str(place)), model_format=kind)
+    net = EMBEDDED if model == EMBEDDED else CONTROLNETS.get(meant[0], EMBEDDED)
+    return FurtherModel(told_as=name, settings=ModelSettings(model=net), model_format=CONTROLNET)
+
+
+def _none_meant(name: str, meant: tuple[str, ...], known: tuple[str, ...]) -> Failure:
+    if meant:
+        message = f"ControlNet {escaped(name)}: there are several of this name: {', '.join(map(escaped, meant))}"
+        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend="name one of these")
+    suggestion = nearest(name, known)
+    listed = ", ".join(map(escaped, known[:MOST_LISTED]))
+    mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put it into its folder"
+    message = f"ControlNet {escaped(name)} is none that this model can be guided with; there are {listed}"
+    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)

@@ -1,0 +1,190 @@
+"""Where the adapters of a job lie. In: the names that it has for them. Out: what is to be found, or why it is none.
+
+Each is two models: the adapter, and the image encoder that looks at pictures for it. Importing this module imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from aura_daemon.config.engine import EMBEDDED, GenerateSettings, ModelSettings
+from aura_daemon.config.guidance.adapters import (
+    ENCODER,
+    AdapterPlace,
+    adapter_meant,
+    adapters_below,
+    adapters_named,
+)
+from aura_daemon.config.workers.services import ModelRole
+from aura_daemon.engines.model_files.beside.further_models import FurtherModel
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
+from aura_daemon.file_names import escaped
+from aura_daemon.jobs.guidance.picture_prompts import ADAPTER_ON_HUB, PicturePrompt
+from aura_daemon.jobs.prompts.lora_names import loras_meant
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.mini import WEIGHTS
+from aura_daemon.problems import nearest
+
+MOST_LISTED: Final = 20
+"""Names that a refusal lists."""
+
+PER_ADAPTER: Final = 2
+"""Models of each: itself, then its image encoder."""
+
+
+def _one_file(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _allow_pickle: bool) -> str:
+    return "an adapter (.safetensors)"
+
+
+def _adapter_of_hub(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _pickle: bool) -> WeightFiles:
+    return WeightFiles(names=(ADAPTER_ON_HUB.adapter,))
+
+
+def _encoder_of_hub(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _pickle: bool) -> WeightFiles:
+    return WeightFiles(names=(ADAPTER_ON_HUB.encoder,))
+
+
+def _encoder_weights(
+    names: Iterable[str], _index: Mapping[str, Any], half: bool, allow_pickle: bool
+) -> WeightFiles | str:
+    return choose_weights(names, [("", "model")], half, allow_pickle)
+
+
+ADAPTER_FILE: Final = ModelFormat(
+    noun="an IP-Adapter",
+    description="an IP-Adapter",
+    architectures=(),
+    embedded=WEIGHTS / "adapter",
+    weight_files=_one_file,
+    is_one_file=True,
+)
+"""One file without a configuration; its tensors say what it is."""
+
+IMAGE_ENCODER: Final = ModelFormat(
+    noun="an image encoder",
+    description="an image encoder (CLIPVisionModelWithProjection in its config.json)",
+    architectures=("CLIPVisionModelWithProjection",),
+    embedded=WEIGHTS / "adapter",
+    weight_files=_encoder_weights,
+)
+
+ADAPTER_OF_HUB: Final = replace(ADAPTER_FILE, weight_files=_adapter_of_hub, role=ModelRole.ADAPTER)
+ENCODER_OF_HUB: Final = replace(
+    IMAGE_ENCODER, weight_files=_encoder_of_hub, role=ModelRole.IMAGE_ENCODER, is_one_file=True
+)
+"""Files of a repository that holds several."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdapterFiles:
+    """An adapter, and the model that looks at pictures for it."""
+
+    adapter: ModelFiles
+    encoder: ModelFiles
+
+    @property
+    def adapter_file(self) -> Path:
+        """Its only one."""
+        return self.adapter.folder / self.adapter.weights.names[0]
+
+    @property
+    def encoder_folder(self) -> Path:
+        """With its configuration and its weights."""
+        return (self.encoder.folder / self.encoder.weights.names[0]).parent
+
+
+def with_adapters(like: Iterable[PicturePrompt], settings: GenerateSettings) -> tuple[PicturePrompt, ...]:
+    """The same pictures, each with the name of the adapter that reads it."""
+    folder = _folder_of(settings)
+    return tuple(replace(one, model=adapter_meant(one.model, settings.adapter, folder)) for one in like)
+
+
+def adapters_wanted(
+    like: Iterable[PicturePrompt], settings: GenerateSettings, model: str
+) -> tuple[FurtherModel, ...] | Failure:
+    """The models that read the pictures of a request, two for each adapter, in the order in which they are named.
+
+    A Failure for a name that is not allowed. `model`: that draws.
+    """
+    found: dict[str | None, tuple[FurtherModel, FurtherModel]] = {}
+    for one in with_adapters(like, settings):
+        if one.model in found:
+            continue
+        wanted = _wanted(one.model, settings, model)
+        if isinstance(wanted, Failure):
+            return wanted
+        found[one.model] = wanted
+    return tuple(part for pair in found.values() for part in pair)
+
+
+def adapters_found(like: Iterable[PicturePrompt], further: tuple[ModelFiles, ...]) -> dict[str, AdapterFiles]:
+    """By their names. `like`: `with_adapters`; `further`: what was found of `adapters_wanted`, at the end of others."""
+    names = list(dict.fromkeys(one.model for one in like if one.model is not None))
+    own = further[len(further) - PER_ADAPTER * len(names) :]
+    pairs = zip(names, own[::PER_ADAPTER], own[1::PER_ADAPTER], strict=True)
+    return {name: AdapterFiles(adapter=adapter, encoder=encoder) for name, adapter, encoder in pairs}
+
+
+def _wanted(name: str | None, settings: GenerateSettings, model: str) -> tuple[FurtherModel, FurtherModel] | Failure:
+    folder = _folder_of(settings)
+    known = adapters_named(folder)
+    meant = loras_meant(name, known) if name is not None else known
+    if name is None or len(meant) != 1:
+        return _none_meant(name, meant, known)
+    own = {place.name: place for place in adapters_below(folder)} if folder is not None else {}
+    if folder is not None and (place := own.get(meant[0])) is not None:
+        return _of_folder(name, place, folder)
+    if model == EMBEDDED:
+        message = f"adapter {escaped(name)} was made for Stable Diffusion 1.5, and {EMBEDDED} has none of its own"
+        mend = "name another model with `model`, or leave `like` out"
+        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+    known_one = ADAPTER_ON_HUB
+    adapter, encoder = (
+        ModelSettings(model=f"{known_one.repository}/{file}", revision=known_one.revision)
+        for file in (known_one.adapter, known_one.encoder)
+    )
+    return (
+        FurtherModel(told_as=name, settings=adapter, model_format=ADAPTER_OF_HUB),
+        FurtherModel(told_as=f"{name}/{ENCODER}", settings=encoder, model_format=ENCODER_OF_HUB),
+    )
+
+
+def _of_folder(name: str, place: AdapterPlace, folder: Path) -> tuple[FurtherModel, FurtherModel] | Failure:
+    if place.encoder is None:
+        message = f"adapter {escaped(name)} has no image encoder: there is no folder `{ENCODER}` beside its file"
+        mend = f"put the image encoder that it was trained with there; most take that of {ADAPTER_ON_HUB.repository}"
+        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+    if not all(path.resolve().is_relative_to(folder.resolve()) for path in (place.file, place.encoder)):
+        message = f"adapter {escaped(name)} is a link out of its folder, which is not followed"
+        mend = "put the file itself there, or set generate.adapters to the folder that it is in"
+        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+    adapter, encoder = (ModelSettings(model=str(path)) for path in (place.file, place.encoder))
+    return (
+        FurtherModel(told_as=name, settings=adapter, model_format=ADAPTER_FILE),
+        FurtherModel(told_as=f"{name}/{ENCODER}", settings=encoder, model_format=IMAGE_ENCODER),
+    )
+
+
+def _folder_of(settings: GenerateSettings) -> Path | None:
+    return Path(settings.adapters) if settings.adapters is not None else None
+
+
+def _none_meant(name: str | None, meant: tuple[str, ...], known: tuple[str, ...]) -> Failure:
+    if name is None:
+        message = f"`like` names no adapter, and there are several: {', '.join(map(escaped, known[:MOST_LISTED]))}"
+        mend = "add `model`, or set generate.adapter"
+    elif meant:
+        message = f"adapter {escaped(name)}: there are several of this name: {', '.join(map(escaped, meant))}"
+        mend = "name one of these"
+    else:
+        suggestion = nearest(name, known)
+        listed = ", ".join(map(escaped, known[:MOST_LISTED]))
+        mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put it into its folder"
+        message = f"adapter {escaped(name)} is none that the configuration allows; there are {listed}"
+    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
