@@ -114,12 +114,12 @@ def discard_unlike(folder: Path, files: Iterable[RepoFile]) -> list[str]:
 
 def _is_as_listed(place: Path, file: RepoFile) -> bool:
     """Of a file that git has, the hub tells git's own hash; of one beside git, the sha256 of its bytes."""
+    listed: str = file.lfs.sha256 if file.lfs is not None else file.blob_id
     if file.lfs is not None:
-        return _sha256(place) == file.lfs.sha256
+        return _sha256(place) == listed
     content = place.read_bytes()
-    kind = "sha1" if len(file.blob_id) == _SHA1_CHARACTERS else "sha256"
-    digest = hashlib.new(kind, b"blob %d\0" % len(content) + content, usedforsecurity=False)
-    return digest.hexdigest() == file.blob_id
+    kind = "sha1" if len(listed) == _SHA1_CHARACTERS else "sha256"
+    return hashlib.new(kind, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == listed
 
 
 def _complete(
