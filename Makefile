@@ -164,13 +164,15 @@ $(VENV)/.installed-sbom: $(INSTALLED)
 	@touch $@
 
 # torch first and alone: its version decides which of its many builds the rest is resolved against.
+# With HASHES the package is built by the locked setuptools, as pip would fetch another one without a hash.
 $(INSTALLED): pyproject.toml constraints.txt $(CONSTRAINTS) $(VENV)/bin/python
 	@echo "installing into $(VENV): about 1.6 GB with a CPU build of torch, 5 GB and more with CUDA; some minutes without a word"
 	$(if $(TORCH_HASH),sed -n 's/^torch==.*/& --hash=sha256:$(TORCH_HASH)/p' constraints.txt > $(VENV)/torch.lock)
 	$(if $(TORCH_HASH),$(PIP_HASHED) -r $(VENV)/torch.lock)
 	$(if $(HASHES),$(PIP_HASHED) -r requirements.lock)
 	$(if $(SYSTEM_TORCH),,$(PIP) torch)
-	$(PIP) -e .
+	$(PIP) $(if $(HASHES),--no-deps --no-build-isolation) -e .
+	$(if $(HASHES),$(if $(SYSTEM_TORCH),,$(BIN)/python -m pip check --disable-pip-version-check))
 	$(BIN)/python -m compileall -q aura_daemon
 	@touch $@
 

@@ -16,8 +16,9 @@ from aura_daemon.jobs.caption_files import CaptionExtension
 from aura_daemon.mcp_server.answers import Answer, Look, ResultKind
 from aura_daemon.mcp_server.calls import Call
 from aura_daemon.mcp_server.names import name_below
+from aura_daemon.mcp_server.picture_scaler import scaled_picture
 from aura_daemon.mcp_server.questions import LookQuestion
-from aura_daemon.mcp_server.scaling import ShownPicture, shown_picture
+from aura_daemon.mcp_server.scaling import ShownPicture
 from aura_daemon.problems import cut
 from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
@@ -38,7 +39,7 @@ def look(call: Call, wanted: LookQuestion) -> Answer:
     extension = extension_of(name)
     if extension in IMAGE_EXTENSIONS:
         content = _content(outbox, name, limits.image_bytes)
-        shown = shown_picture(content, most_px=wanted.most_px, most_pixels=limits.image_pixels)
+        shown = scaled_picture(content, call.settings, most_px=wanted.most_px)
         if isinstance(shown, Problem):
             raise UserError([Problem(file=cut(name), message=shown.message)])
         return _picture(name, shown, _sidecar(outbox, name))

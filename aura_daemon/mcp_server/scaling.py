@@ -1,7 +1,7 @@
 """Pictures as agents get them: small enough for a model to look at. In: bytes of a result. Out: bytes, sizes.
 
-The only module outside the engines that decodes pictures: the server of the tools is a process of its own, which lives
-as long as an agent's session, and PIL is imported at the first look. The daemon never imports it.
+The only module outside the engines that decodes pictures, by PIL, in a process of its own for each picture
+(`scaling_main`), which has shut itself in before. Neither the daemon nor the server of the tools does it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ QUALITY: Final = 85
 
 _PLAIN: Final = frozenset({"PNG", "JPEG", "WEBP"})
 """What every model that looks at pictures reads; results may be AVIF too."""
+
+MIME_TYPES: Final = frozenset(f"image/{kind.lower()}" for kind in _PLAIN)
+"""What a picture comes back as."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

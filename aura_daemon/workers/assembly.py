@@ -16,6 +16,7 @@ from aura_daemon.workers.fetching.fetch_sandbox import fetch_plan
 from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.devices import device_plans
 from aura_daemon.workers.local.process import ProcessWorker
+from aura_daemon.workers.local.reach import reach_of_conversions
 from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Worker
@@ -47,7 +48,9 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
         options=("--log-level", level, "--log-format", log_format, *relay),
         sandbox=partial(fetch_plan, settings, os.environ),
     )
-    conversions = ModelConversions(engine)
+    is_shut_in = settings.sandbox is not SandboxMode.OFF
+    apart = WorkerSandbox(settings, name="conversions", reaches=reach_of_conversions)
+    conversions = ModelConversions(engine, sandbox=apart if is_shut_in else None)
     cards = gpus() if chosen.devices == "auto" and settings.device in (Device.AUTO, Device.CUDA) else ()
     for plan in device_plans(chosen.devices, configured=settings.device, cards=cards, environment=os.environ):
         sandbox = WorkerSandbox(settings, name=plan.name, profiles=engine.profiles)
@@ -58,7 +61,7 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
             log_format=log_format,
             relays_log=relays_log,
             environment=plan.environment,
-            sandbox=sandbox if settings.sandbox is not SandboxMode.OFF else None,
+            sandbox=sandbox if is_shut_in else None,
             fetches=fetches,
             conversions=conversions,
         )

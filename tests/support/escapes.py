@@ -69,6 +69,10 @@ NOT_EVERYWHERE: Final[set[str]] = set()
 """Those that a system may refuse without a sandbox: old or small kernels, containers, hardened ones."""
 
 
+OF_A_CHANNEL: Final = ("send_a_descriptor_to_the_daemon", "connect_the_own_channel_elsewhere")
+"""Those of a process that is joined to the daemon by a socket."""
+
+
 def escape(*, root: bool = False, everywhere: bool = True) -> Callable[[Escape], Escape]:
     def add(function: Escape) -> Escape:
         name = function.__name__

@@ -52,6 +52,12 @@ class HostileHandler(HubHandler):
         return self.path.endswith("/config.json") and self.command == "GET"
 
     @property
+    def size(self) -> int:
+        """Of the configuration."""
+        (repository,) = self._hub.repositories.values()
+        return len(repository.files["config.json"])
+
+    @property
     def files(self) -> list[dict[str, Any]]:
         """The usual list of files."""
         from tests.support.hub import entry_of
@@ -149,6 +155,10 @@ TRICKS: Final[dict[str, tuple[Trick, str]]] = {
     "a configuration without end": (
         lambda handler: handler.is_config and handler.endless(b"[" * 1000),
         "bytes that it may",
+    ),
+    "a configuration with other words": (
+        lambda handler: handler.is_config and handler.told(b"{}".ljust(handler.size, b" ")),
+        "config.json is not what the hub names",
     ),
     "a list without end": (lambda handler: handler.is_tree and handler.endless(b"[" * 100_000), "bytes that it may"),
     "weights longer than listed": (listed(lfs={**_LARGE, "size": 10}, size=10), "bytes that it may"),

@@ -37,6 +37,8 @@ class Repository:
     """Weights answer this status once `cuts` are used up; 0: they are given."""
     wrong: int = 0
     """How many downloads of weights bring other bytes of the same length before right ones come."""
+    wrong_texts: int = 0
+    """The same of `config.json`."""
     card: dict[str, str] = field(default_factory=dict)
     """What the page of the model says at its top."""
     gated_status: int = 401
@@ -177,7 +179,7 @@ class HubHandler(BaseHTTPRequestHandler):
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("ETag", f'"{etag_of(path, content)}"')
         self.send_header("X-Repo-Commit", repository.commit)
         self.send_header("Content-Length", str(len(content) - first))
         self.end_headers()
@@ -191,6 +193,9 @@ class HubHandler(BaseHTTPRequestHandler):
         if repository.wrong and path.endswith(".safetensors"):
             repository.wrong -= 1
             content = content[:-1] + bytes([content[-1] ^ 1])
+        if repository.wrong_texts and path == "config.json":
+            repository.wrong_texts -= 1
+            content = content.replace(b"true", b"True", 1)
         self.wfile.write(content[first:])
 
     def _json(self, answer: object) -> None:
@@ -209,10 +214,19 @@ class HubHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
+def git_hash(content: bytes) -> str:
+    """The hash that git has for a file."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def etag_of(path: str, content: bytes) -> str:
+    """The tag of a file, as the hub gives it."""
+    return hashlib.sha256(content).hexdigest() if path.endswith(LARGE) else git_hash(content)
+
+
 def entry_of(path: str, content: bytes) -> dict[str, object]:
     """One file as the hub's tree lists it."""
-    oid = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    entry: dict[str, object] = {"type": "file", "path": path, "size": len(content), "oid": oid}
+    entry: dict[str, object] = {"type": "file", "path": path, "size": len(content), "oid": git_hash(content)}
     if path.endswith(LARGE):
         entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
     return entry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -78,3 +79,18 @@ def test_the_bill_names_every_locked_package_with_its_hashes(tmp_path: Path) -> 
         assert components[name]["version"] == version
         told = {one["content"] for reference in components[name]["externalReferences"] for one in reference["hashes"]}
         assert told == set(hashes)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_with_hashes_nothing_is_installed_that_has_none_but_torch_s_own(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    make = ["make", "-n", f"{venv}/.installed", f"VENV={venv}", "HASHES=1", f"TORCH_HASH={'0' * 64}"]
+    said = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    installs = [line for line in said.splitlines() if " -m pip install " in line]
+    hashed = [line for line in installs if line.endswith(".lock") and "--no-deps --require-hashes -r " in line]
+    torch, package = [line for line in installs if line not in hashed]
+    assert len(hashed) == 2
+    assert torch.endswith(" -c constraints.txt torch")  # which is there: only what a build for CUDA needs is fetched
+    assert package.endswith(" --no-deps --no-build-isolation -e .")  # pip would fetch what builds it, without a hash
+    assert "setuptools" in locked()
+    assert f"{venv}/bin/python -m pip check" in said  # what the lock lacks is missing, not fetched

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aura_daemon.engines.loading.whole import load_whole
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.layerwise_casting import narrow, storage_dtype, widen_layer_by_layer
@@ -14,12 +15,14 @@ from aura_daemon.engines.placement.mapped_weights import WHOLE, left_in_files
 
 
 def load_model(kind: Any, files: ModelFiles, placement: Placement) -> Any:
-    """`kind`: the class, which is untyped; raises what transformers raises."""
+    """`kind`: the class, which is untyped; raises what `load_whole` raises."""
     stored, computed = storage_dtype(placement), placement.torch_dtype
     formats = left_in_files(files, placement.measures.storage)
     read = formats[WHOLE] if formats is not None else stored
-    model: Any = kind.from_pretrained(
-        str(files.folder),
+    model = load_whole(
+        kind,
+        files.folder,
+        model=files.name,
         dtype=read if read.itemsize > 1 else computed,
         variant=files.weights.variant,
         use_safetensors=not files.weights.pickled,

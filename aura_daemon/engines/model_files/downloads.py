@@ -1,5 +1,7 @@
 """Large files of the hub, of which nothing is fetched twice. In: files with their hashes. Out: blobs of its cache.
 
+Small files the hub's own client fetches, and compares their sizes alone; here they are compared with their hashes, too.
+
 The hub's own client throws away what it has of a file when it gives up or is killed. Here it stays in a file
 `HASH.partial` beside the blobs: the next try goes on after its last byte, in whatever process. A file becomes a blob of
 the cache only when its sha256 is the one that the hub names.
@@ -19,15 +21,19 @@ import httpx2
 from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, get_session, hf_raise_for_status
 
-from aura_daemon.engines.model_files.hub_guard import MOST_BYTES
+from aura_daemon.engines.model_files.hub_guard import MOST_BYTES, MOST_SMALL_BYTES
 
 WAITS_S: Final = (1.0, 2.0, 4.0)
 """Waits before further tries. They are counted anew with each byte that comes."""
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 """The name of a blob of a large file; those of small files are hashes of git."""
+
+_SHA1_CHARACTERS: Final = 40
+"""Of a hash of git; there are repositories with sha256, too."""
 
 _PASSING_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -90,6 +96,30 @@ def discard_damaged(folder: Path, names: Iterable[str]) -> list[str]:
             (folder / name).unlink()
             blob.unlink(missing_ok=True)
     return damaged
+
+
+def discard_unlike(folder: Path, files: Iterable[RepoFile]) -> list[str]:
+    """Deletes those small files of a model in the cache whose hash is not the one that the hub lists; which."""
+    unlike = []
+    for file in files:
+        place = folder / file.path
+        is_large = file.lfs is not None and file.size > MOST_SMALL_BYTES  # compared where they are fetched
+        if not is_large and place.is_file() and not _is_as_listed(place, file):
+            unlike.append(file.path)
+            blob = place.resolve()
+            place.unlink()
+            blob.unlink(missing_ok=True)
+    return unlike
+
+
+def _is_as_listed(place: Path, file: RepoFile) -> bool:
+    """Of a file that git has, the hub tells git's own hash; of one beside git, the sha256 of its bytes."""
+    listed: str = file.lfs.sha256 if file.lfs is not None else file.blob_id
+    if file.lfs is not None:
+        return _sha256(place) == listed
+    content = place.read_bytes()
+    kind = "sha1" if len(listed) == _SHA1_CHARACTERS else "sha256"
+    return hashlib.new(kind, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == listed
 
 
 def _complete(

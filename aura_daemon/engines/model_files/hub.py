@@ -20,7 +20,7 @@ from huggingface_hub import HfApi, constants, errors, get_cached_repo_tree, snap
 from huggingface_hub.hf_api import RepoFile
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
-from aura_daemon.engines.model_files.downloads import DamagedDownload, LargeFile, bytes_here, download
+from aura_daemon.engines.model_files.downloads import DamagedDownload, LargeFile, bytes_here, discard_unlike, download
 from aura_daemon.engines.model_files.hub_guard import StrangeAnswer, guarded
 from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles, names_below, unavailable
 from aura_daemon.engines.reporter import Reporter
@@ -91,12 +91,7 @@ def fetch(
             if (full := _no_room(model, repository, large)) is not None:
                 return full
             download(repository, folder.name, large, _reported(model, total, reporter))
-            snapshot_download(
-                repository,
-                revision=folder.name,
-                allow_patterns=[*SMALL_FILES, *weights.names],
-                tqdm_class=_counter(model, total, reporter),
-            )
+            _snapshot(repository, folder.name, [*SMALL_FILES, *weights.names], _counter(model, total, reporter))
     except EXPECTED as error:
         return unavailable(model, *explain(error, repository, revision or DEFAULT_REVISION))
     return FetchedModel(folder=folder, weights=weights)
@@ -170,14 +165,39 @@ def fetch_configuration(
 
 def small_files(repository: str, revision: str | None, *, local_only: bool = False) -> Path:
     """The folder with everything but weights; raises what the hub's client raises."""
-    folder = snapshot_download(
-        repository,
-        revision=revision or DEFAULT_REVISION,
-        allow_patterns=list(SMALL_FILES),
-        local_files_only=local_only,
-        tqdm_class=_silent(),
-    )
-    return Path(folder)
+    return _snapshot(repository, revision or DEFAULT_REVISION, SMALL_FILES, _silent(), local_only=local_only)
+
+
+def _snapshot(
+    repository: str, revision: str, patterns: Iterable[str], bar: type[Any], *, local_only: bool = False
+) -> Path:
+    """The folder with these files, the small ones compared with their hashes: what is unlike is fetched once more."""
+
+    def fetched() -> Path:
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=list(patterns),
+                local_files_only=local_only,
+                tqdm_class=bar,
+            )
+        )
+
+    folder = fetched()
+    if local_only:
+        return folder
+    for is_last in (False, True):
+        try:
+            tree = get_cached_repo_tree(repository, revision=folder.name)
+        except errors.CachedRepoTreeNotFoundError:  # by an older client, and the hub does not answer now
+            return folder
+        if not (unlike := discard_unlike(folder, tree)):
+            return folder
+        if is_last:
+            break
+        folder = fetched()
+    raise DamagedDownload(f"{unlike[0]} is not what the hub names (its hash is another)")
 
 
 def explain(error: BaseException, repository: str, revision: str) -> tuple[str, str]:

@@ -16,6 +16,8 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 
 from aura_daemon.config.workers.services import ConvertedPart
+from aura_daemon.engines.loading.pipeline_parts import read_checkpoint
+from aura_daemon.engines.loading.whole import require_whole
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.library import openvino
 
@@ -43,8 +45,9 @@ class _NoiseAlone(torch.nn.Module):
 
 
 def read_unet(files: ModelFiles, dtype: torch.dtype = torch.float32) -> UNet2DConditionModel:
-    """The UNet alone, in host memory, its LoRA for few steps fused with it; raises what diffusers raises."""
+    """The UNet alone, in host memory, its LoRA for few steps fused; raises what diffusers raises, and UnfitModel."""
     unet = _read(files, dtype)
+    require_whole(unet, model=files.name, part="unet")
     if files.lora is not None:
         _fuse(unet, files.lora)
     return unet
@@ -62,9 +65,8 @@ def _fuse(unet: UNet2DConditionModel, lora: ModelFiles) -> None:
 
 def _read(files: ModelFiles, dtype: torch.dtype) -> UNet2DConditionModel:
     if files.checkpoint is not None:
-        return UNet2DConditionModel.from_single_file(
-            str(files.checkpoint), config=str(files.folder), subfolder="unet", dtype=dtype, local_files_only=True
-        ).eval()
+        unet: UNet2DConditionModel = read_checkpoint(UNet2DConditionModel, files, subfolder="unet", dtype=dtype)
+        return unet.eval()
     return UNet2DConditionModel.from_pretrained(
         str(files.folder),
         subfolder="unet",

@@ -15,10 +15,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from aura_daemon.config.engine import EMBEDDED
+from aura_daemon.engines.loading.pipeline_parts import load_parts_whole, read_checkpoint
+from aura_daemon.engines.loading.whole import require_whole
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.conversion import INPUTS, save, shaped
 from aura_daemon.engines.openvino.library import openvino
 from aura_daemon.engines.openvino.unet import OpenVinoUNet
+from aura_daemon.engines.placement.mapped_weights import CHECKER, READER
 from aura_daemon.mini.grammar import every_sentence
 
 PROMPTS: Final = (
@@ -60,9 +63,7 @@ def _asked(files: ModelFiles, graph: Path) -> list[tuple[Any, Any, Any]]:
     unet = _Recorder(OpenVinoUNet(files, graph, dtype=torch.float32, threads=torch.get_num_threads()))
     given: dict[str, Any] = {"unet": unet.original, "safety_checker": None, "dtype": torch.float32}
     if files.checkpoint is not None:
-        pipe = StableDiffusionPipeline.from_single_file(
-            str(files.checkpoint), config=str(files.folder), local_files_only=True, **given
-        )
+        pipe = read_checkpoint(StableDiffusionPipeline, files, **given)
     else:
         pipe = StableDiffusionPipeline.from_pretrained(
             str(files.folder),
@@ -70,7 +71,10 @@ def _asked(files: ModelFiles, graph: Path) -> list[tuple[Any, Any, Any]]:
             local_files_only=True,
             requires_safety_checker=False,
             **given,
+            **load_parts_whole(files, torch.float32, without={CHECKER}),
         )
+    for part in (READER, "vae"):
+        require_whole(getattr(pipe, part), model=files.name, part=part)
     pipe.unet = unet
     pipe.set_progress_bar_config(disable=True)
     side = files.own.native_size_px

@@ -18,6 +18,8 @@ from loguru import logger
 
 from aura_daemon.config.engine import Attention
 from aura_daemon.engines.failures import FaultyVariant
+from aura_daemon.engines.loading.pipeline_parts import load_parts_whole, read_checkpoint
+from aura_daemon.engines.loading.whole import require_whole
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.layerwise_casting import FP8, narrow, storage_dtype, widen_layer_by_layer
@@ -51,7 +53,10 @@ class PipelineParts:
 def load_parts(
     files: ModelFiles, placement: Placement, attention: Attention, *, with_checker: bool, graph: Path | None = None
 ) -> PipelineParts:
-    """Loads and places; raises what diffusers raises. `graph`: of OpenVINO's UNet, which then stands for diffusers'."""
+    """Loads and places; raises what diffusers raises, and UnfitModel.
+
+    `graph`: of OpenVINO's UNet, which then stands for diffusers' own.
+    """
     measures, computed = placement.measures, placement.torch_dtype
     stored = storage_dtype(placement)
     formats = left_in_files(files, measures.storage)
@@ -168,29 +173,37 @@ def _read(
     `dtype`: of all parts, or one for each part; those that stay `mapped` keep the format of their files. `unet`: stands
     for the model's own, which is then not read.
     """
-    left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
-    given = {"unet": unet.original} if unet is not None else {}  # diffusers takes a model alone
+    given: dict[str, Any] = {"unet": unet.original} if unet is not None else {}  # diffusers takes a model alone
+    given["safety_checker"] = None  # added to the pipeline at the end: diffusers warns of one that is given
     if dtype is FP8:
         dtype = torch.bfloat16  # no library reads float8 directly: weights are narrowed after
     if files.checkpoint is not None:
-        return diffusers.StableDiffusionPipeline.from_single_file(
-            str(files.checkpoint),
-            config=str(files.folder),
-            dtype=dtype,
-            local_files_only=True,
-            safety_checker=None,
-            **given,
-        )
+        pipe = read_checkpoint(diffusers.StableDiffusionPipeline, files, dtype=dtype, **given)
+        _require_whole(pipe, files, without_unet=unet is not None)
+        return pipe
     own = {part: stored for part, stored in (mapped_formats(files) or {}).items() if part in mapped}
     if dtype is torch.float16 and files.weights.variant is None and stored_bytes(files) != dtype.itemsize:
         logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
-    return diffusers.StableDiffusionPipeline.from_pretrained(
+    formats = {**(dtype if isinstance(dtype, Mapping) else {"default": dtype}), **own}
+    read = load_parts_whole(files, formats, without=() if with_checker else {CHECKER})
+    checker = read.pop(CHECKER, None)
+    pipe = diffusers.StableDiffusionPipeline.from_pretrained(
         str(files.folder),
-        dtype={**(dtype if isinstance(dtype, Mapping) else {"default": dtype}), **own},
+        dtype=formats,
         variant=files.weights.variant,
         use_safetensors=not files.weights.pickled,
         low_cpu_mem_usage=True,
         local_files_only=True,
-        **left_out,
+        requires_safety_checker=False,
         **given,
+        **read,
     )
+    _require_whole(pipe, files, without_unet=unet is not None)
+    pipe.safety_checker = checker
+    return pipe
+
+
+def _require_whole(pipe: Any, files: ModelFiles, *, without_unet: bool) -> None:
+    """`without_unet`: another one stands for the model's own, which has no weights."""
+    for part in (READER, "vae", *(() if without_unet else ("unet",))):
+        require_whole(getattr(pipe, part), model=files.name, part=part)

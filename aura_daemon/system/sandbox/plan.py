@@ -30,6 +30,9 @@ class SandboxPlan:
     """Files, and folders with all that they hold."""
     writes: tuple[str, ...] = ()
     """Folders of others in which it may read and write, too."""
+    sets_attributes: bool = True
+    """Whether it may change modes, owners and times, where it writes in folders of others at all: the kernel then
+    allows it for every file of its user."""
     closed: tuple[str, ...] = ()
     """Folders that stay so where the interpreter looks for packages in one above them, as in a checkout."""
     network: bool = False

@@ -126,7 +126,7 @@ def program(plan: SandboxPlan, *, machine: str, pid: int) -> list[Instruction]:
 def _rules(plan: SandboxPlan, pid: int) -> Iterator[tuple[str, list[Instruction]]]:
     """System calls that are not simply allowed."""
     refused = [OTHER_PROCESSES, SHARED_MEMORY, MOUNTS, RARE_DOORS, IDENTITY, FILES_BY_OTHER_WAYS, SERVERS]
-    if not plan.writes:
+    if not (plan.writes and plan.sets_attributes):
         refused.append(ATTRIBUTES)
     if not plan.network:
         refused += [CONNECTIONS, "socket"]

@@ -18,6 +18,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.services import FaultyConversion, WantedConversion
 from aura_daemon.engines.openvino.wishes import places
 from aura_daemon.engines.openvino.wishes.orders import WishOrder, wish_format
+from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 
 COMMAND: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.converting.convert_main")
 
@@ -42,11 +43,13 @@ class ModelConversions:
         settings: EngineSettings,
         *,
         environment: Mapping[str, str] | None = None,
+        sandbox: WorkerSandbox | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        """`environment`: added to that of this process."""
+        """`environment`: added to that of this process. `sandbox`: None: the process is not shut in."""
         self._settings = settings
         self._environment = dict(environment or {})
+        self._sandbox = sandbox
         self._command = tuple(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._name = ""
@@ -89,7 +92,7 @@ class ModelConversions:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._over()
 
     def _start(self, wish: WantedConversion | FaultyConversion, name: str) -> None:
         from loguru import logger
@@ -97,19 +100,29 @@ class ModelConversions:
         environment = {**os.environ, **self._environment, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         command = [*self._command, str(os.getpid())]
         try:
+            plan = self._sandbox.begin(environment) if self._sandbox is not None else None
+            environment |= self._sandbox.variables if self._sandbox is not None else {}
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
             )
         except OSError as error:
+            self._over()
             self._deaths += 1
             logger.warning("no process could be started to convert model {}: {}", name, error)
             return
         self._name = name
         if isinstance(wish, WantedConversion):
             logger.info("model {} is being converted for OpenVINO meanwhile", name)
+        order = WishOrder(settings=self._settings, wish=wish, sandbox=plan)
         assert self._process.stdin is not None
         with suppress(OSError), self._process.stdin as opened:
-            opened.write(wish_format().dump_json(WishOrder(settings=self._settings, wish=wish)))
+            opened.write(wish_format().dump_json(order))
+
+    def _over(self) -> None:
+        """No process runs; its folder goes."""
+        self._process = None
+        if self._sandbox is not None:
+            self._sandbox.end()
 
     def _has_ended(self) -> bool:
         """Whether no process runs; says once how the last one ended."""
@@ -118,7 +131,7 @@ class ModelConversions:
         code = self._process.poll()
         if code is None:
             return False
-        self._process = None
+        self._over()
         if code not in (0, BUSY):
             from loguru import logger
 

@@ -1,6 +1,7 @@
 """Does what a worker wishes: `python -P -m aura_daemon.workers.converting.convert_main PARENT_PID`.
 
 In: a `WishOrder`, JSON on stdin. Out: files in the store. The daemon starts it; what the wish means, the settings say.
+It shuts itself in before it opens a model: it reads models, writes the store, and reaches nobody.
 """
 
 from __future__ import annotations
@@ -25,16 +26,24 @@ from aura_daemon.engines.openvino.wishes.places import cache_folder
 from aura_daemon.engines.reporter import KeptOutcomes
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.system.sandbox.confining import confine
+from aura_daemon.system.sandbox.plan import SandboxMode
+
+NOT_SHUT_IN: Final = 4
+"""Exit code: `sandbox: strict` cannot be kept here, and nothing was read."""
 
 FORMATS: Final = {ConvertedPart.UNET: STABLE_DIFFUSION, ConvertedPart.LOOKING: CAPTIONS}
 
 
 def main(parent: int) -> int:
-    """0: all that could be done is done; `background.BUSY`: another process is at it."""
+    """0: all that could be done is done; `background.BUSY`: another process is at it; `NOT_SHUT_IN`."""
     become_a_child(parent)
     psutil.Process().nice(LOWEST)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     order = wish_format().validate_json(sys.stdin.buffer.read())
+    lacks = confine(order.sandbox, keeps=()) if order.sandbox is not None else ()
+    if lacks and order.sandbox is not None and order.sandbox.mode is SandboxMode.STRICT:
+        return NOT_SHUT_IN
     folder = cache_folder(os.environ)
     if folder is None:
         return 0

@@ -45,6 +45,8 @@ class Reach:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     """Folders of others in which it reads and writes."""
+    sets_attributes: bool = True
+    """Whether what it writes there takes modes and times that it chooses."""
     programs: tuple[str, ...] = ()
     """Files and folders of programs that it starts."""
     filled: tuple[str, ...] = ()
@@ -85,6 +87,13 @@ def reach_of_fetches(around: Surroundings) -> Reach:
         reads=_all([tuple(_models(around)), (f"{home}/token", f"{home}/stored_tokens")]),
         writes=(cache, f"{home}/xet"),
     )
+
+
+def reach_of_conversions(around: Surroundings) -> Reach:
+    """What a process that converts models for OpenVINO needs: it reads what workers read, and writes what it makes."""
+    store = own_cache(around.environment)
+    writes = (str(store / OPENVINO),) if store is not None else ()
+    return Reach(reads=_all([tuple(_models(around))]), writes=writes, sets_attributes=False)
 
 
 def _compiling(around: Surroundings) -> Reach:

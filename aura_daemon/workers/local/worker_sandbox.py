@@ -1,4 +1,4 @@
-"""The sandbox of one worker: its plan, and a folder of its own that lives as long as its process. In: settings.
+"""The sandbox of a worker or of conversions: a plan, and a folder that lives as long as the process. In: settings.
 
 The folder lies in the state folder, of which the worker sees nothing else. It is removed when the process has ended, in
 whatever way; one that a killed daemon left is removed at the next start of a worker.
@@ -17,7 +17,7 @@ from typing import Final
 from aura_daemon.config.settings import Settings
 from aura_daemon.system.sandbox.confining import support
 from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
-from aura_daemon.workers.local.reach import Surroundings, reach_of
+from aura_daemon.workers.local.reach import Reach, Surroundings, reach_of
 
 FOLDER: Final = "workers"
 """In the state folder."""
@@ -48,11 +48,13 @@ class WorkerSandbox:
         *,
         name: str = "",
         profiles: str | None = None,
+        reaches: Callable[[Surroundings], Reach] = reach_of,
         total_bytes: Callable[[], int] | None = None,
     ) -> None:
-        """`name`: of the worker. `total_bytes`: the machine's memory; None: as the kernel says."""
+        """`name`: of the worker. `reaches`: what it needs. `total_bytes`: the machine's memory; else asked."""
         self._settings = settings
         self._profiles = profiles
+        self._reaches = reaches
         self._total_bytes = total_bytes or _total_bytes
         self._base = settings.state_folder() / FOLDER
         self._prefix = f"{os.getpid()}-{name.replace(' ', '') or 'only'}-"
@@ -65,7 +67,7 @@ class WorkerSandbox:
         self._sweep()
         self._folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._base))
         around = Surroundings(settings=self._settings, environment=environment, profiles=self._profiles)
-        reach = reach_of(around)
+        reach = self._reaches(around)
         for folder in (*reach.writes, *reach.filled):
             with suppress(OSError):  # what is not there stays closed, and the worker says so
                 os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a text
@@ -74,6 +76,7 @@ class WorkerSandbox:
             folder=str(self._folder),
             reads=reach.reads,
             writes=reach.writes,
+            sets_attributes=reach.sets_attributes,
             closed=(str(self._settings.inbox), str(self._settings.outbox), str(self._base.parent)),
             programs=reach.programs,
             data_bytes=max(LEAST_DATA_BYTES, MEMORY_TIMES * self._total_bytes()),

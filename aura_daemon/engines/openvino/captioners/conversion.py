@@ -21,6 +21,7 @@ import transformers
 from aura_daemon.config.engine import Dtype
 from aura_daemon.config.workers.services import ConvertedPart
 from aura_daemon.engines.failures import FaultyVariant
+from aura_daemon.engines.loading.whole import load_whole
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.captioners.looking import OpenVinoLooking
 from aura_daemon.engines.openvino.library import openvino, opset13
@@ -79,9 +80,11 @@ class Looking(torch.nn.Module):
 
 
 def read(files: ModelFiles, dtype: torch.dtype = torch.float32) -> Looking:
-    """Raises what transformers raises."""
-    model: Any = transformers.BlipForConditionalGeneration.from_pretrained(
-        str(files.folder),
+    """Raises what `load_whole` raises."""
+    model = load_whole(
+        transformers.BlipForConditionalGeneration,
+        files.folder,
+        model=files.name,
         dtype=dtype,
         variant=files.weights.variant,
         use_safetensors=not files.weights.pickled,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.services import FaultyConversion, WantedConversion
+from aura_daemon.system.sandbox.plan import SandboxPlan
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -25,6 +26,8 @@ class WishOrder:
 
     settings: EngineSettings
     wish: WantedConversion | FaultyConversion
+    sandbox: SandboxPlan | None = None
+    """What the process shuts itself in with; None: it does not."""
 
 
 @cache

@@ -12,12 +12,13 @@ from typing import Any
 import diffusers
 import torch
 
+from aura_daemon.engines.loading.whole import require_whole
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 
 
 def load_tiny(files: ModelFiles, placement: Placement) -> Any:
-    """An AutoencoderTiny without its encoder; raises what diffusers raises."""
+    """An AutoencoderTiny without its encoder; raises what diffusers raises, and UnfitModel."""
     tiny: Any = diffusers.AutoencoderTiny.from_pretrained(
         str(files.folder),
         dtype=placement.vae_dtype,
@@ -25,6 +26,7 @@ def load_tiny(files: ModelFiles, placement: Placement) -> Any:
         use_safetensors=not files.weights.pickled,
         local_files_only=True,
     )
+    require_whole(tiny, model=files.name)
     tiny.encoder = None
     tiny.to(placement.device, memory_format=torch.channels_last)
     return tiny

@@ -178,3 +178,16 @@ def test_what_goes_wrong_on_the_way_is_put_into_words(error: Exception, cause: s
     message, mend = explain(wrapped, "owner/name", "main")
     assert cause in message
     assert mend
+
+
+def test_small_files_with_other_bytes_are_fetched_again_and_never_kept(
+    hub: Hub, home: Path, captioner_folder: Path
+) -> None:
+    right = (captioner_folder / "config.json").read_bytes()
+    repository = hub.add(CAPTIONER, captioner_folder, wrong_texts=1)
+    found = find(hub.environment(home))
+    assert Path(found["folder"], "config.json").read_bytes() == right
+    repository.wrong_texts = 2
+    failure = find(hub.environment(home.with_name("another")))
+    assert failure["message"].endswith("sends is damaged: config.json is not what the hub names (its hash is another)")
+    assert not list(home.with_name("another").rglob("config.json"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.config.engine import Dtype
+from aura_daemon.config.settings import Settings
 from aura_daemon.config.workers.services import (
     ConvertedPart,
     FaultyConversion,
@@ -23,6 +24,8 @@ from aura_daemon.engines.openvino.wishes.asking import AskedConversion
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.jobs.results import Failure
 from aura_daemon.workers.converting.conversions import ModelConversions
+from aura_daemon.workers.local.reach import reach_of_conversions
+from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 from tests.unit.engines.openvino.conftest import SETTINGS
 
 
@@ -56,7 +59,11 @@ def converted(cache: Path, tmp_path: Path, files: ModelFiles) -> ConvertedModel:
 
 
 def fulfilled(tmp_path: Path, wish: WantedConversion | FaultyConversion) -> int:
-    conversions = ModelConversions(SETTINGS, environment={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    """In a process that is shut in, as far as the kernel can."""
+    settings = Settings(inbox=tmp_path / "in", outbox=tmp_path / "out", state=tmp_path / "state")
+    sandbox = WorkerSandbox(settings, name="conversions", reaches=reach_of_conversions)
+    environment = {"CACHE_DIRECTORY": str(tmp_path / "cache" / "aura-daemon")}
+    conversions = ModelConversions(SETTINGS, environment=environment, sandbox=sandbox)
     if isinstance(wish, FaultyConversion):
         conversions.settle(wish)
     else:
