@@ -27,6 +27,7 @@ class ModelRole(StrEnum):
     """It answers questions about pictures."""
     MATCHES = "matches"
     """It says how well texts fit pictures."""
+    UPSCALER = "upscaler"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,4 +133,5 @@ def _others(settings: EngineSettings) -> Mapping[ModelRole, ModelSettings | None
         ModelRole.CAPTIONER: caption,
         ModelRole.ANSWERS: caption.answering,
         ModelRole.MATCHES: caption.matching,
+        ModelRole.UPSCALER: settings.upscale,
     }

@@ -7,6 +7,10 @@ from dataclasses import fields, replace
 import pytest
 
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, CaptionPlace
+from aura_daemon.jobs.guidance.controls import Control
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
+from aura_daemon.jobs.guidance.regions import Region
+from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.queueing import batch_key, demand_of, engine_kind, model_named, queue_of
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
@@ -25,6 +29,7 @@ from aura_daemon.jobs.requests import (
     Metadata,
     PictureCheck,
     Request,
+    UpscaleRequest,
 )
 from aura_daemon.jobs.speed import Speed
 
@@ -43,8 +48,15 @@ APART: dict[str, object] = {
     "loras": (Lora(name="ink"),),
     "strength": 0.5,
     "clip_skip": 2,
+    "upscale": Upscale(scale=2),
 }
-ALONE: dict[str, object] = {"image": "a.png", "hires": Hires()}
+ALONE: dict[str, object] = {
+    "image": "a.png",
+    "hires": Hires(),
+    "control": (Control(image="a.png", model="canny"),),
+    "like": (PicturePrompt(image="a.png"),),
+    "regions": (Region(prompt="a dog", box=(0, 0, 1, 0.5)),),
+}
 ALIKE: dict[str, object] = {
     "prompt": "a dog",
     "negative_prompt": "blue",
@@ -82,7 +94,7 @@ def test_jobs_do_not_go_together_that_are_drawn_in_another_way(key: str) -> None
 @pytest.mark.parametrize(
     "request_",
     [*(changed(**{key: value}) for key, value in ALONE.items()), GridRequest(cells=(), columns=1)],
-    ids=["image", "hires", "grid"],
+    ids=[*ALONE, "grid"],
 )
 def test_what_starts_from_an_image_has_two_passes_or_is_a_sheet_runs_alone(request_: Request) -> None:
     assert batch_key(request_) is None
@@ -184,3 +196,12 @@ def test_comparisons_go_together_whatever_their_texts_and_wait_for_memory_by_how
 def test_a_set_is_put_together_alone_and_without_a_model() -> None:
     request = DatasetRequest(images=("set/**",), base="set", file=CaptionFile())
     assert (batch_key(request), demand_of(request), queue_of(request)) == (None, "dataset", "")
+
+
+def test_pictures_that_are_enlarged_wait_by_their_upscaler_and_go_together_whatever_they_show() -> None:
+    one = UpscaleRequest(image="a.png", upscale=Upscale(model="anime", tile=64), tags=("x",))
+    other = UpscaleRequest(image="b.png", upscale=Upscale(model="anime", tile=64), quality=80)
+    assert batch_key(one) == batch_key(other) != batch_key(UpscaleRequest())
+    assert (queue_of(one), queue_of(UpscaleRequest())) == ("anime", "")
+    assert (demand_of(one), demand_of(UpscaleRequest())) == ("upscale anime in tiles of 64", "upscale")
+    assert engine_kind(one) is JobKind.UPSCALE
