@@ -12,8 +12,9 @@ from aura_daemon.jobs.requests import (
     GenerateRequest,
     GridRequest,
     MatchRequest,
+    UpscaleRequest,
 )
-from aura_daemon.jobs.resolved import Resolved, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.resolved import Resolved, ResolvedCaption, ResolvedDataset, ResolvedGenerate, ResolvedUpscale
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.system.wakeup import WakeupPipe
@@ -100,6 +101,9 @@ def _produced(task: Task) -> Produced:
                 images=request.images, base=request.base, pictures=count, captioned=count, kept=0, failed=0
             )
             payload = Payload(extension=METADATA, content=b"{}\n" * count)
+        case UpscaleRequest() as request:
+            resolved = ResolvedUpscale(image=request.image, upscale=request.upscale)
+            payload = Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
         case BenchmarkRequest() | MatchRequest():
             raise ValueError("an instant worker has nothing to measure or to compare")
     return Produced(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from aura_daemon.chains.captioned_prompts import wants_caption, with_caption
 from aura_daemon.chains.checked_pictures import next_of_tries, with_match
 from aura_daemon.chains.ranked_captions import is_ranked, next_of_ranking, with_best_caption
+from aura_daemon.chains.upscaled_pictures import next_of_enlarging, not_enlarged, with_enlarged, without_enlarging
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
 from aura_daemon.jobs.results import Produced
@@ -24,6 +25,8 @@ def next_part(asked: Request, done: tuple[JobPart, ...]) -> Chain | ChosenPart:
     """The part that comes after those that are done, or which of them is delivered."""
     if isinstance(asked, CaptionRequest) and is_ranked(asked):
         return next_of_ranking(asked, done)
+    if isinstance(asked, GenerateRequest) and asked.upscale is not None:
+        return next_of_enlarging(asked, asked.upscale, done, next_part)
     if isinstance(asked, GenerateRequest):
         if wants_caption(asked) and not done:
             return Chain(runs=CaptionRequest(image=asked.described), done=done)
@@ -39,6 +42,9 @@ def completed(asked: Request, done: tuple[JobPart, ...], chosen: Produced, *, la
     """What is delivered, with what the other parts found out; `chosen`, `last`: what the chosen and last part made."""
     if isinstance(asked, CaptionRequest) and is_ranked(asked):
         return with_best_caption(chosen, last)
+    if isinstance(asked, GenerateRequest) and asked.upscale is not None:
+        drawn = completed(not_enlarged(asked), without_enlarging(done), chosen, last=chosen)
+        return with_enlarged(drawn, last)
     if isinstance(asked, GenerateRequest) and asked.check is not None:
         filled, first = _filled(asked, done)
         return with_match(filled, asked.check, done, chosen, first=first)

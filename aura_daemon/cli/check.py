@@ -24,6 +24,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, par
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.recipes.merging import is_recipe, task_of_pictures
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
@@ -36,6 +37,7 @@ from aura_daemon.jobs.requests import (
     PictureCheck,
     RegenerateRequest,
     Request,
+    UpscaleRequest,
     kind_of,
 )
 from aura_daemon.jobs.sources import Accept
@@ -50,6 +52,7 @@ MOST_BYTES: Final = 200_000_000
 _VERBS: Final = {
     GenerateRequest: "draw",
     CaptionRequest: "caption",
+    UpscaleRequest: "enlarge",
     RegenerateRequest: "draw again",
     BenchmarkRequest: "measure",
 }
@@ -252,6 +255,9 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
         case CaptionRequest():
             image = request.image or "the image that is called as the file"
             return "  ".join(filter(None, (f"caption of {image}", *_writing(request), request.prompt)))
+        case UpscaleRequest():
+            image = request.image or "the image that is called as the file"
+            return "  ".join(filter(None, (f"{image}, enlarged", *_enlarging(request.upscale))))
         case DatasetRequest():
             return f"the captions of {', '.join(request.images)}, put together"
         case GenerateRequest():
@@ -261,6 +267,13 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
             return "  ".join((f"seed {seed}", *values, " ".join(request.prompt.split())))
         case _:  # pragma: no cover
             assert_never(request)
+
+
+def _enlarging(upscale: Upscale) -> Iterator[str]:
+    """How a picture is enlarged, as far as the job says."""
+    for key in ("scale", "model", "tile"):
+        if (value := getattr(upscale, key)) is not None:
+            yield f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
 
 
 def _writing(request: CaptionRequest) -> Iterator[str]:

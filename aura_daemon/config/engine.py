@@ -176,6 +176,14 @@ class CaptionSettings(ModelSettings):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UpscaleSettings(ModelSettings):
+    """Configuration of the upscaler."""
+
+    folder: str | None = None
+    """Folder of `.safetensors` files that a job may name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSettings:
     """All a worker needs to know; crosses the process boundary."""
 
@@ -192,6 +200,7 @@ class EngineSettings:
     """How many jobs must succeed before the daemon tries a rung again on which memory ran out."""
     generate: GenerateSettings = GenerateSettings()
     caption: CaptionSettings = CaptionSettings()
+    upscale: UpscaleSettings = UpscaleSettings()
     max_image_bytes: int = 100_000_000
     max_image_pixels: int = 250_000_000
     thumbnails: bool = False

@@ -24,6 +24,7 @@ from aura_daemon.config.engine import (
     GenerateSettings,
     Safety,
     TurboSettings,
+    UpscaleSettings,
 )
 from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
 from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
@@ -163,6 +164,22 @@ class CaptionConfig(BaseModel):
         return CaptionSettings(**shared_fields(self, CaptionSettings))
 
 
+class UpscaleConfig(BaseModel):
+    """The upscaler."""
+
+    model_config = _CONFIG
+    model: str = Field(
+        _ENGINE.upscale.model,
+        min_length=1,
+        description="aura-mini, the name of one in `upscale.folder`, owner/name/file on the hub or a .safetensors file",
+    )
+    folder: Folder | None = Field(None, description="a folder of further upscalers (.safetensors), or null")
+
+    def for_worker(self) -> UpscaleSettings:
+        """The part that a worker gets."""
+        return UpscaleSettings(model=self.model, folder=os.fspath(self.folder) if self.folder is not None else None)
+
+
 class LimitsConfig(BaseModel):
     """What is refused."""
 
@@ -247,6 +264,7 @@ class Settings(BaseModel):
     log_file: LogFileConfig = _section(LogFileConfig(), "log file", "LOG_FILE")
     generate: GenerateConfig = _section(GenerateConfig(), "generator", "GENERATE")
     caption: CaptionConfig = _section(CaptionConfig(), "captioner", "CAPTION")
+    upscale: UpscaleConfig = _section(UpscaleConfig(), "upscaler", "UPSCALE")
     limits: LimitsConfig = _section(LimitsConfig(), "limits", "LIMITS")
     http: HttpConfig = _section(HttpConfig(), "HTTP server", "HTTP")
     metrics: MetricsConfig = _section(MetricsConfig(), "metrics", "METRICS")
@@ -273,6 +291,7 @@ class Settings(BaseModel):
         parts = {
             "generate": self.generate.for_worker(),
             "caption": self.caption.for_worker(),
+            "upscale": self.upscale.for_worker(),
         }
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
         thumbnails = {"thumbnails": self.gallery.outbox}

@@ -13,7 +13,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
-from aura_daemon.intake.catalogue import CatalogueReader
+from aura_daemon.intake.catalogue import catalogue_reader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.jobs.making import drawn_seed
 from aura_daemon.intake.recipes.subjects import SubjectsOnDisk
@@ -40,7 +40,7 @@ class FileContents:
         self._accept = accept
         self._prompt_lines = settings.prompt_lines
         self._most_image_bytes = settings.limits.image_bytes
-        self._catalogue = CatalogueReader(settings.generate, answers=settings.caption.question_model is not None).now()
+        self._catalogue = catalogue_reader(settings).now()
         self._subjects = SubjectsOnDisk(
             settings.inbox, companions=settings.companions, most_image_bytes=settings.limits.image_bytes
         )

@@ -56,5 +56,7 @@ def model_of(job: Job, settings: Settings) -> str:
             if isinstance(job.runs, MatchRequest):
                 return captions.matching_model or ""
             return (captions.question_model or "") if is_question(job.runs) else job.model or captions.model
+        case JobKind.UPSCALE:
+            return job.model or settings.upscale.model
         case JobKind.GRID | JobKind.BENCHMARK | JobKind.DATASET:
             return ""

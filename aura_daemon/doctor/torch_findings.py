@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from huggingface_hub import constants
 
-from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
+from aura_daemon.config.engine import EMBEDDED, EngineSettings, GenerateSettings, ModelSettings, Safety
 from aura_daemon.doctor import report
 from aura_daemon.doctor.report import ModelPresence, ProbeRequest
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
@@ -36,6 +36,8 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.family import StableDiffusion
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, mean_cost
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
+from aura_daemon.engines.upscaling.model_format import UPSCALERS
+from aura_daemon.engines.upscaling.names import upscaler_named
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.speed import Speed
@@ -118,6 +120,9 @@ def _configured(settings: EngineSettings) -> Iterator[tuple[JobKind, ModelSettin
         yield JobKind.CAPTION, answering, ANSWERS
     if (matching := settings.caption.matching) is not None:
         yield JobKind.CAPTION, matching, MATCHES
+    if settings.upscale.model != EMBEDDED:
+        upscaler = upscaler_named(settings.upscale, None)
+        yield JobKind.UPSCALE, settings.upscale if isinstance(upscaler, Failure) else upscaler, UPSCALERS
 
 
 def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
@@ -146,7 +151,7 @@ def _models(settings: EngineSettings, *, half: bool, cpu: Placement | None) -> I
     for kind, model, model_format in _configured(settings):
         found = look_for_model(model, model_format, half)
         told = _model(kind, model, found, half=half)
-        if isinstance(found, ModelFiles) and cpu is not None:
+        if isinstance(found, ModelFiles) and cpu is not None and kind is not JobKind.UPSCALE:
             told = told.model_copy(update={"engine": _engine(settings, model, found, cpu)})
         yield told
         if not isinstance(model, GenerateSettings) or not model.at_turbo or isinstance(found, Failure):

@@ -15,13 +15,21 @@ from aura_daemon.formats.sidecars.requests import (
     BenchmarkRecord,
     CaptionRecord,
     DatasetRecord,
+    EnlargementRecord,
     GenerateRecord,
     GridRecord,
 )
 from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry, address, clean
 from aura_daemon.gallery.paging import thumbnail_name
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    DatasetRequest,
+    GenerateRequest,
+    JobKind,
+    UpscaleRequest,
+)
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
@@ -104,7 +112,7 @@ def of_failure(number: int, source: Source, job: Job | None) -> GalleryEntry:
 
 def _kind(job: Job) -> EntryKind:
     match JobKind(job.kind):
-        case JobKind.GENERATE:
+        case JobKind.GENERATE | JobKind.UPSCALE:
             return EntryKind.PICTURE
         case JobKind.CAPTION:
             return EntryKind.CAPTION
@@ -126,7 +134,7 @@ def _extension(job: Job, document: Sidecar | None) -> str:
         extensions = [dot + end for stem, dot, end in (one.name.rpartition(".") for one in document.outputs) if stem]
         drawn = [extension for extension in extensions if extension == _DRAWING]
         return next(iter((*drawn, *extensions)), "")
-    if isinstance(job.request, GenerateRequest):
+    if isinstance(job.request, GenerateRequest | UpscaleRequest):
         return f".{job.request.format or 'png'}"
     match job.request:
         case CaptionRequest() as caption:
@@ -186,6 +194,10 @@ def _of_document(document: Sidecar) -> dict[str, Any]:
             figures["caption"] = clean(f"A set of {made.pictures:,} pictures")
             rows = {"Images": ", ".join(made.images), "Captioned": made.captioned, "Kept": made.kept or ""}
             rows |= {"Failed": made.failed or "", "Near duplicates": len(made.near_duplicates) or ""}
+        case EnlargementRecord() as made:
+            figures["prompt"] = clean(f"Enlarged {made.upscale.scale or 1:g} times")
+            rows = {"Image": made.image or "", "Tile": made.upscale.tile, "Tags": ", ".join(made.tags)}
+            rows |= {"Notes": made.notes}
         case made:
             assert_never(made)
     rows |= {
@@ -217,6 +229,7 @@ def _drawn(made: GenerateRecord) -> dict[str, object]:
         "Control": ", ".join(f"{one.image} ({one.model} {one.weight:g})" for one in made.control),
         "Like": ", ".join(f"{one.image} ({one.weight:g})" for one in made.like),
         "Second pass": f"× {made.hires.scale:g}, {made.hires.strength:g}" if made.hires is not None else "",
+        "Enlarged": f"× {made.upscale.scale or 1:g}" if made.upscale is not None else "",
         "Clip skip": made.clip_skip if made.clip_skip > 1 else "",
         "Tags": ", ".join(made.tags),
         "Notes": made.notes,

@@ -12,7 +12,7 @@ from aura_daemon.gallery.rendering import IndexContent, QueueRow, WorkerRow
 from aura_daemon.health.document import Health, Holdup, Status, WorkerRecord
 from aura_daemon.health.worker_table import device_text, is_fleet, job_text
 from aura_daemon.jobs.lifecycle import OPEN
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, UpscaleRequest
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
 
@@ -27,6 +27,7 @@ _WORDS: Final = {
     JobKind.GRID: "sheet",
     JobKind.BENCHMARK: "benchmark",
     JobKind.DATASET: "set of captions",
+    JobKind.UPSCALE: "enlarged picture",
 }
 
 
@@ -82,7 +83,7 @@ def _row(journal: Journal, job: Job) -> QueueRow:
     match job.request:
         case GenerateRequest(prompt=prompt):
             what = prompt
-        case CaptionRequest(image=image):
+        case CaptionRequest(image=image) | UpscaleRequest(image=image):
             what = image or source
         case _:
             what = source

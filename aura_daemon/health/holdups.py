@@ -23,6 +23,7 @@ IMAGES: Final = {
     JobKind.GRID: "pictures of a sheet",
     JobKind.BENCHMARK: "benchmarks",
     JobKind.DATASET: "pictures of a set",
+    JobKind.UPSCALE: "pictures to enlarge",
 }
 """Claimed images cannot be read: meanwhile jobs of that kind wait."""
 

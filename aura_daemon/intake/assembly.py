@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.intake.admission import Admission
-from aura_daemon.intake.catalogue import CatalogueReader
+from aura_daemon.intake.catalogue import catalogue_reader
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.image_lookup import ImageLookup
@@ -52,7 +52,7 @@ def assemble_intake(
     judging = assemble_judging(settings, journal, now=now, keeps=keeps, drain=drain, reads_heic=reads_heic)
     most_bytes = settings.limits.image_bytes
     input_images = InputImages(judging.claims, judging.image_lookup, journal, most_bytes=most_bytes)
-    catalogue = catalogue or CatalogueReader(settings.generate, answers=settings.caption.question_model is not None).now
+    catalogue = catalogue or catalogue_reader(settings).now
     return IntakeParts(
         pending=PendingFiles(settings.inbox, judging.triage, settle_s=settings.settle),
         triage=judging.triage,

@@ -15,11 +15,13 @@ from typing import Final
 
 from aura_daemon.config.controlnets import controlnets_named
 from aura_daemon.config.guidance.adapters import adapter_meant, adapters_named
-from aura_daemon.config.settings import GenerateConfig
+from aura_daemon.config.settings import GenerateConfig, Settings, UpscaleConfig
 from aura_daemon.formats.plain_text import NOT_TEXT, decoded
 from aura_daemon.formats.prompts.prompt_tags import without_comments
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobs.guidance.upscaling import upscaler_label, upscalers_meant
+from aura_daemon.jobs.prompts.lora_names import EXTENSION
 from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.file_stamp import FileStamp
@@ -98,8 +100,11 @@ def _lines_in(file: Path) -> tuple[str, ...] | str:
 class CatalogueReader:
     """Reads the catalogue of one configuration; folders that do not exist hold nothing."""
 
-    def __init__(self, configured: GenerateConfig, *, answers: bool = False) -> None:
+    def __init__(
+        self, configured: GenerateConfig, *, answers: bool = False, upscaling: UpscaleConfig | None = None
+    ) -> None:
         """`answers`: whether a model is configured that answers questions about images."""
+        self._upscaling = upscaling
         self._answers = answers
         self._models = tuple(dict.fromkeys((configured.model, *configured.models)))
         self._loras = configured.loras
@@ -119,5 +124,21 @@ class CatalogueReader:
             adapter=adapter_meant(None, self._adapter, self._adapters),
             wildcards=lists,
             unusable=unusable,
+            upscalers=self._upscalers(),
             answers=self._answers,
         )
+
+    def _upscalers(self) -> tuple[str, ...]:
+        """The configured one, and those in the folder."""
+        configured = self._upscaling
+        if configured is None:
+            return ()
+        folder, label = configured.folder, upscaler_label(configured.model)
+        found = [name for name, _ in files_below(folder, EXTENSION)] if folder is not None else []
+        return tuple(dict.fromkeys((*(upscalers_meant(label, found) or (label,)), *found)))
+
+
+def catalogue_reader(settings: Settings) -> CatalogueReader:
+    """What reads the catalogue of these settings."""
+    answers = settings.caption.question_model is not None
+    return CatalogueReader(settings.generate, answers=answers, upscaling=settings.upscale)

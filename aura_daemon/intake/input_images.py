@@ -25,6 +25,7 @@ from aura_daemon.jobs.requests import (
     GridRequest,
     MatchRequest,
     Request,
+    UpscaleRequest,
 )
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -93,6 +94,9 @@ class InputImages:
                     image = PurePosixPath(found.path).name if name is None else name
                     picture = found.path if found.is_waiting else ""
                     job = replace(job, request=replace(job.request, image=image, picture=picture))
+                elif isinstance(job.request, UpscaleRequest):
+                    image = PurePosixPath(found.path).name if name is None else name
+                    job = replace(job, request=replace(job.request, image=image))
             taken.append(job)
         return tuple(taken), tuple(dict.fromkeys(named))
 
@@ -114,7 +118,7 @@ class InputImages:
         """
         if drawn and not isinstance(job.runs, GenerateRequest):
             return JobImages()
-        if isinstance(job.runs, CaptionRequest | MatchRequest) and not job.runs.image:
+        if isinstance(job.runs, CaptionRequest | MatchRequest | UpscaleRequest) and not job.runs.image:
             return JobImages(image=regular_files.read(self._claims.file_of(source)))
         if _is_read_in_place(job.request):
             return JobImages(image=self._in_place(job.request.picture))
@@ -150,7 +154,8 @@ class InputImages:
     def recorded(self, source: Source, job: Job, images: JobImages) -> Source:
         """Corrects a source in the journal whose image was changed by a writer that had it open over the claim."""
         request, image = job.runs, images.image
-        if image is None or not isinstance(request, CaptionRequest) or request.image or image.sha256 == source.sha256:
+        is_source = isinstance(request, CaptionRequest | UpscaleRequest) and not request.image
+        if image is None or not is_source or image.sha256 == source.sha256:
             return source
         logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
         size_bytes, modified_ns = image.status.st_size, in_64_bits(image.status.st_mtime_ns)
@@ -254,6 +259,8 @@ def _names_in(request: Request) -> Iterator[tuple[str | None, str]]:
         case CaptionRequest() | MatchRequest():
             if not _is_read_in_place(request):
                 yield request.image, IMAGE
+        case UpscaleRequest():
+            yield request.image, IMAGE
         case BenchmarkRequest() | DatasetRequest():
             pass
         case GridRequest():

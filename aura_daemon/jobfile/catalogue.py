@@ -12,9 +12,10 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from aura_daemon.errors import Problem
+from aura_daemon.jobs.guidance.upscaling import Upscale, upscalers_meant
 from aura_daemon.jobs.prompts.lora_names import loras_meant
 from aura_daemon.jobs.queueing import ANSWERS_MEND
-from aura_daemon.jobs.requests import GenerateRequest, Request, is_question
+from aura_daemon.jobs.requests import GenerateRequest, Request, UpscaleRequest, is_question
 from aura_daemon.problems import cut, nearest
 
 MOST_LISTED: Final = 20
@@ -36,6 +37,8 @@ class Catalogue:
     """Maps the name of a word list, with its folders and `/` before it, to its lines."""
     unusable: Mapping[str, str] = field(default_factory=dict)
     """Maps the name of a word list that exists to the reason why it cannot be used."""
+    upscalers: tuple[str, ...] = ()
+    """The configured one comes first."""
     answers: bool = False
     """Whether a model is configured that answers questions about images."""
 
@@ -58,15 +61,18 @@ def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: st
     if catalogue is not None and is_question(request) and not catalogue.answers:
         message = f"is answered by no model: {ANSWERS_MEND}"
         return (Problem(file=file, key="question", message=message),)
-    if catalogue is None or not isinstance(request, GenerateRequest):
+    if catalogue is None or not isinstance(request, GenerateRequest | UpscaleRequest):
         return ()
+    enlarged = _problem_of_upscaler(file, request.upscale, catalogue.upscalers)
+    if isinstance(request, UpscaleRequest):
+        return (enlarged,) if enlarged is not None else ()
     found = [_problem_of_lora(file, lora.name, catalogue.loras) for lora in request.loras]
     if request.model is not None and request.model not in catalogue.models:
         found.append(_problem(file, "model", request.model, catalogue.models, "models"))
     found += [_problem_of_control(file, control.model, catalogue.controlnets) for control in request.control]
     adapters = (picture.model or catalogue.adapter for picture in request.like)
     found += [_problem_of_adapter(file, name, catalogue.adapters) for name in adapters]
-    return tuple(problem for problem in found if problem is not None)
+    return tuple(problem for problem in (*found, enlarged) if problem is not None)
 
 
 def _problem_of_lora(file: str, name: str, allowed: Sequence[str]) -> Problem | None:
@@ -95,6 +101,15 @@ def _problem_of_adapter(file: str, name: str | None, allowed: Sequence[str]) -> 
         message = f"names several adapters: {listed(meant)}; write one of these names, with its folder"
         return Problem(file=file, key="like", message=message, given=cut(name))
     return None if meant else _problem(file, "like", name, allowed, "adapters")
+
+
+def _problem_of_upscaler(file: str, upscale: Upscale | None, allowed: Sequence[str]) -> Problem | None:
+    if upscale is None or upscale.model is None or len(meant := upscalers_meant(upscale.model, allowed)) == 1:
+        return None
+    if meant:
+        message = f"names several upscalers: {listed(meant)}; write one of these names, with its folder"
+        return Problem(file=file, key="upscale", message=message, given=cut(upscale.model))
+    return _problem(file, "upscale", upscale.model, allowed, "upscalers")
 
 
 def _problem(file: str, key: str, name: str, allowed: Iterable[str], what: str) -> Problem:

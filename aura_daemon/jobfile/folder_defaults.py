@@ -25,6 +25,7 @@ from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION
 from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
+from aura_daemon.jobfile.keys.upscale import UpscaleJob
 from aura_daemon.jobfile.recipes.written import TASKS_OF_RECIPES, problems_of_recipe
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobs.caption_files import CaptionFile
@@ -43,7 +44,11 @@ ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix", "
 SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
 """Keys that are one choice."""
 
-MODELS: Final[dict[JobKind, type[BaseModel]]] = {JobKind.GENERATE: GenerateJob, JobKind.CAPTION: CaptionJob}
+MODELS: Final[dict[JobKind, type[BaseModel]]] = {
+    JobKind.GENERATE: GenerateJob,
+    JobKind.CAPTION: CaptionJob,
+    JobKind.UPSCALE: UpscaleJob,
+}
 
 CAPTION: Final = "caption"
 """The key whose keys count one by one."""

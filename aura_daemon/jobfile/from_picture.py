@@ -16,6 +16,7 @@ from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.guidance import controls_again, nets_named
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, with_loras_of_prompt
+from aura_daemon.jobs.guidance.upscaling import upscalers_meant
 from aura_daemon.jobs.requests import EmbeddedSettings
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import cut, problems_of
@@ -30,11 +31,14 @@ CONTROL: Final = "control"
 _WRITE_THEM: Final = "write them into a job file, or `task: caption` to have it described"
 
 
-def made_again(spec: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | tuple[Problem, ...]:
-    """The job that a picture asks for; `file` is its name for people."""
+def made_again(
+    spec: RegenerateSpec, content: bytes, *, file: str, upscalers: Sequence[str] | None = None
+) -> JobSpec | tuple[Problem, ...]:
+    """The job that a picture asks for; `file` is its name for people. Without `upscalers` any of them is allowed."""
     settings = _settings(embedded_texts(content))
     if isinstance(settings, str):
         return (Problem(file=file, message=settings),)
+    settings = _with_upscaler(settings, upscalers)
     own = spec.request.keys
     settled = SIZE if SIZE & own.keys() else frozenset()
     keys = {key: value for key, value in settings.keys.items() if key not in settled} | dict(own)
@@ -58,6 +62,17 @@ def _without_maps(lost: Sequence[str]) -> Iterator[str]:
     if lost:
         models = ", ".join(cut(name) for name in lost)
         yield f"it was guided by maps ({models}), which it does not hold: `control: {{image: …}}` names them"
+
+
+def _with_upscaler(settings: PictureSettings, upscalers: Sequence[str] | None) -> PictureSettings:
+    """The settings without an upscaler that is not here."""
+    asked = settings.keys.get("upscale")
+    name = asked.get("model") if isinstance(asked, Mapping) else None
+    if upscalers is None or name is None or len(upscalers_meant(str(name), upscalers)) == 1:
+        return settings
+    keys = {key: value for key, value in settings.keys.items() if key != "upscale"}
+    lost = f"it was enlarged by the upscaler {name}, which is not here: it comes out as large as it was drawn"
+    return replace(settings, keys=keys, lost=(*settings.lost, lost))
 
 
 def _settings(texts: Mapping[str, str]) -> PictureSettings | str:

@@ -14,7 +14,13 @@ from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA
-from aura_daemon.formats.sidecars.requests import CaptionRecord, DatasetRecord, GenerateRecord, GridRecord
+from aura_daemon.formats.sidecars.requests import (
+    CaptionRecord,
+    DatasetRecord,
+    EnlargementRecord,
+    GenerateRecord,
+    GridRecord,
+)
 from aura_daemon.formats.sidecars.schema import IngredientRecord, Sidecar
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.validation import RegenerateSpec, validated
@@ -83,6 +89,8 @@ def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request |
         if document.request.sampling is None:
             keys["beams"] = document.request.beams
         keys["caption"] = keys.get("caption") or asdict(CaptionFile())  # a configuration may say otherwise
+    if isinstance(document.request, EnlargementRecord):
+        keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
     spec = validated(keys, file="", catalogue=catalogue)
     assert not isinstance(spec, RegenerateSpec)
     if isinstance(spec, tuple):

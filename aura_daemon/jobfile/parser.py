@@ -115,7 +115,7 @@ def of_picture(
     if task in (JobKind.GENERATE, REFLECT) and image_path(subject.name) != subject.name:
         message = "no job can say its name, as a backslash is read as `/`: rename the picture"
         return RejectedFile(problems=(Problem(file=escaped(subject.path), message=message),))
-    names = catalogue if task == JobKind.GENERATE else None
+    names = catalogue if task in (JobKind.GENERATE, JobKind.UPSCALE) else None
     jobs = JobPlans(file=escaped(subject.path), folders=folders, catalogue=names, subject=subject)
     # What is handed back alone, of several jobs, is a job file beside the folder's recipe.
     text = to_yaml({"task": str(task), "image": subject.name}).encode() if task in (JobKind.GENERATE, REFLECT) else b""
@@ -184,7 +184,7 @@ class JobPlans:
             self._found.append(document)
             return ()
 
-        if task_of(keys) in (REGENERATE, REFLECT, BENCHMARK):
+        if task_of(keys) in (JobKind.UPSCALE, REGENERATE, REFLECT, BENCHMARK):
             filled = recipe.filled(keys)
             spec = self._validated(filled.keys, lines=lines, written=written)
             warnings += filled.warnings

@@ -16,6 +16,7 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.guidance import NAMING
 from aura_daemon.jobfile.keys.reflect import ReflectJob
 from aura_daemon.jobfile.keys.regenerate import RegenerateJob
+from aura_daemon.jobfile.keys.upscale import UpscaleJob
 
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes", "question", "images")
 
@@ -57,7 +58,7 @@ PROSE: Final = frozenset(
 
 def job_schema() -> dict[str, Any]:
     """JSON Schema of one document of a job file."""
-    models = GenerateJob, CaptionJob, RegenerateJob, ReflectJob, BenchmarkJob, CaptionBenchmarkJob
+    models = GenerateJob, CaptionJob, UpscaleJob, RegenerateJob, ReflectJob, BenchmarkJob, CaptionBenchmarkJob
     jobs = [model.model_json_schema() for model in models]
     definitions = {name: rule for job in jobs for name, rule in job.pop("$defs", {}).items()}
     return {

@@ -36,13 +36,14 @@ from aura_daemon.jobfile.keys.guidance import adapters_named_in, nets_named
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ROUNDS, ReflectJob, ReflectKeys
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
+from aura_daemon.jobfile.keys.upscale import UpscaleJob
 from aura_daemon.jobs.guidance.controls import Control
 from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
 from aura_daemon.jobs.prompts.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 
-TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE, REFLECT, BENCHMARK)
+TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, JobKind.UPSCALE, REGENERATE, REFLECT, BENCHMARK)
 """The values of `task`."""
 
 TEXTS: Final = ("prompt", "negative_prompt")
@@ -50,11 +51,12 @@ TEXTS: Final = ("prompt", "negative_prompt")
 
 NO_TEXT: Final = "takes a name with bytes that are no text (UTF-8): rename the picture or its folder"
 
-_Model: TypeAlias = type[GenerateJob | CaptionJob | RegenerateKeys | ReflectKeys | BenchmarkKeys]
+_Model: TypeAlias = type[GenerateJob | CaptionJob | UpscaleJob | RegenerateKeys | ReflectKeys | BenchmarkKeys]
 
 _MODELS: Final[Mapping[str, _Model]] = {
     JobKind.GENERATE: GenerateJob,
     JobKind.CAPTION: CaptionJob,
+    JobKind.UPSCALE: UpscaleJob,
     REGENERATE: RegenerateJob,
     REFLECT: ReflectJob,
 }

@@ -15,6 +15,7 @@ from aura_daemon.jobs.requests import (
     JobKind,
     MatchRequest,
     Request,
+    UpscaleRequest,
     is_question,
     kind_of,
 )
@@ -41,6 +42,8 @@ def engine_kind(request: Request) -> JobKind:
 def model_named(request: Request) -> str:
     """The model that a request names; empty for the configured one."""
     inner = request.settings if isinstance(request, BenchmarkRequest) else request
+    if isinstance(inner, UpscaleRequest):
+        return inner.upscale.model or ""
     return (inner.model or "") if isinstance(inner, GenerateRequest) else ""
 
 
@@ -73,7 +76,7 @@ def batch_key(request: Request) -> Request | None:
     the bytes of maps sees to it that they are the same: their names alone tell nothing (`engines.session`). Captions
     may differ in their image, in the words that they begin with, in the seed of the others, in where they are cut and
     in what is made of them; answers in the question too. They look at their pictures together, and are written
-    together as far as the model can. Comparisons may differ in image and texts.
+    together as far as the model can. Comparisons may differ in image and texts, enlarged pictures in the image.
     """
     match request:
         case CaptionRequest(sampling=sampling):
@@ -96,6 +99,8 @@ def batch_key(request: Request) -> Request | None:
             return MatchRequest(texts=())
         case GridRequest() | BenchmarkRequest() | DatasetRequest():
             return None
+        case UpscaleRequest():
+            return UpscaleRequest(upscale=request.upscale)
         case GenerateRequest():
             others = request.image is not None or request.hires is not None or request.regions
             if others:
@@ -140,6 +145,9 @@ def demand_of(request: Request) -> str:
             return " ".join(["generate", *_demand_words(request)])
         case DatasetRequest():
             return "dataset"
+        case UpscaleRequest(upscale=asked):
+            tile = f"in tiles of {asked.tile}" if asked.tile is not None else ""
+            return " ".join(filter(None, ("upscale", asked.model or "", tile)))
         case _:  # pragma: no cover
             assert_never(request)
 

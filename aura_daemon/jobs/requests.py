@@ -28,6 +28,8 @@ class JobKind(StrEnum):
     """How fast pictures or captions are made on this machine."""
     DATASET = "dataset"
     """The captions of a set of pictures, put together; no file can ask for that alone."""
+    UPSCALE = "upscale"
+    """A picture is enlarged by a model."""
 
 
 class ImageFormat(StrEnum):
@@ -279,6 +281,21 @@ class MatchRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UpscaleRequest:
+    """A picture to enlarge; its bytes are handed over beside the request. Also the last part of one that is drawn."""
+
+    image: str | None = None
+    """As that of a caption."""
+    upscale: Upscale = field(default_factory=Upscale)
+    format: ImageFormat | None = None
+    quality: int | None = None
+    """As those of a picture that is drawn."""
+    metadata: Metadata | None = None
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetRequest:
     """The captions of a set of pictures, put together once its jobs have ended (`Job.waits_for` names them)."""
 
@@ -292,7 +309,9 @@ class DatasetRequest:
     """Paths below the inbox of the pictures that had their texts already."""
 
 
-Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | MatchRequest | DatasetRequest
+Request: TypeAlias = (
+    GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | MatchRequest | DatasetRequest | UpscaleRequest
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -318,6 +337,8 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.BENCHMARK
         case DatasetRequest():
             return JobKind.DATASET
+        case UpscaleRequest():
+            return JobKind.UPSCALE
         case _:
             assert_never(request)
 

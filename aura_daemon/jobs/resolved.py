@@ -124,6 +124,26 @@ class ResolvedDataset:
     """File names of pictures that look alike, the first of many groups."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolvedUpscale:
+    """An enlarged picture with every default filled in."""
+
+    image: str | None
+    upscale: Upscale
+    """With its scale, and with the side of a tile."""
+    format: ImageFormat = ImageFormat.PNG
+    quality: int | None = None
+    metadata: Metadata = Metadata.FULL
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+
+
 Resolved: TypeAlias = (
-    ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark | MatchRequest | ResolvedDataset
+    ResolvedGenerate
+    | ResolvedCaption
+    | GridRequest
+    | ResolvedBenchmark
+    | MatchRequest
+    | ResolvedDataset
+    | ResolvedUpscale
 )

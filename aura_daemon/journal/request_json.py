@@ -19,6 +19,7 @@ from aura_daemon.jobs.requests import (
     JobKind,
     MatchRequest,
     Request,
+    UpscaleRequest,
     task_name,
 )
 
@@ -32,6 +33,7 @@ _REQUESTS: Final[dict[str, Any]] = {
     JobKind.BENCHMARK: BenchmarkRequest,
     MATCH: MatchRequest,
     JobKind.DATASET: DatasetRequest,
+    JobKind.UPSCALE: UpscaleRequest,
 }
 
 

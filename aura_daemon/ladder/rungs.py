@@ -139,10 +139,15 @@ _LACKING: Final = {
 _CAPTION: Final = (Rung.RESIDENT, Rung.CPU, Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS)
 """A captioner is one model with no guidance and nothing to decode tile by tile."""
 
+_UPSCALE: Final = (Rung.RESIDENT, Rung.TILED_DECODE, Rung.CPU, Rung.CPU_TILED_DECODE)
+"""An upscaler is one model without guidance, that is small beside the tiles that it computes."""
+
+_OF_KIND: Final = {JobKind.CAPTION: _CAPTION, JobKind.UPSCALE: _UPSCALE}
+
 
 def ladder(backend: Backend, kind: JobKind) -> tuple[Rung, ...]:
     """The rungs for a kind of job on a backend, the roomiest first."""
-    rungs = _CAPTION if kind is JobKind.CAPTION else _ORDER
+    rungs = _OF_KIND.get(kind, _ORDER)
     return tuple(rung for rung in rungs if rung not in _LACKING[backend])
 
 

@@ -58,6 +58,7 @@ ALWAYS: Final = ("settled", "waited", "delivered")
 STAGES: Final = {
     JobKind.GENERATE: (*ALWAYS, "loaded", "encoded", "denoised", "decoded"),
     JobKind.CAPTION: (*ALWAYS, "loaded", "encoded", "decoded"),
+    JobKind.UPSCALE: (*ALWAYS, "loaded", "decoded"),
 }
 """Those of the kinds that have more."""
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from aura_daemon.formats.datasets.names import METADATA
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.caption_files import CaptionPlace
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, ImageFormat
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    DatasetRequest,
+    GenerateRequest,
+    ImageFormat,
+    UpscaleRequest,
+)
 from aura_daemon.journal.records import Job
 
 
@@ -23,7 +30,7 @@ def output_of(job: Job, outbox: Path, inbox: Path) -> Path:
             return _place(job, outbox, ".md")
         case DatasetRequest():
             return _place(job, outbox, METADATA)
-        case GenerateRequest(format=wanted):
+        case GenerateRequest(format=wanted) | UpscaleRequest(format=wanted):
             formats = dict.fromkeys((*([wanted] if wanted else []), *ImageFormat))
         case _:
             formats = dict.fromkeys(ImageFormat)

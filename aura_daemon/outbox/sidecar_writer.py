@@ -14,7 +14,13 @@ from aura_daemon.formats.sidecars import requests as records
 from aura_daemon.formats.sidecars import schema
 from aura_daemon.jobs.parts import JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, MatchRequest, task_name
-from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.resolved import (
+    ResolvedBenchmark,
+    ResolvedCaption,
+    ResolvedDataset,
+    ResolvedGenerate,
+    ResolvedUpscale,
+)
 from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.outbox.benchmark_record import benchmark_request, benchmark_result
@@ -28,6 +34,7 @@ def request_record(
     | records.GridRecord
     | records.BenchmarkRecord
     | records.DatasetRecord
+    | records.EnlargementRecord
 ):
     """The resolved request, as the sidecar holds it."""
     match produced.resolved:
@@ -43,6 +50,8 @@ def request_record(
             raise ValueError("a comparison is a part of another job: it has no result of its own")
         case ResolvedDataset() as dataset:
             return records.DatasetRecord.model_validate(dataset)
+        case ResolvedUpscale() as enlarged:
+            return records.EnlargementRecord.model_validate(enlarged)
         case _:  # pragma: no cover
             assert_never(produced.resolved)
 

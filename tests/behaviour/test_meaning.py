@@ -22,6 +22,7 @@ from PIL import Image, ImageChops, ImageDraw
 from aura_daemon.chains.word_overlap import overlap
 from aura_daemon.config.recipes_shipped import shipped
 from aura_daemon.mini.grammar import held_out
+from tests.support.tiny_upscalers import write_compact
 from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
 
 pytestmark = pytest.mark.timeout(300)
@@ -152,6 +153,7 @@ def drained(tmp_path_factory: pytest.TempPathFactory) -> Drained:
     environment["XDG_STATE_HOME"] = environment["XDG_CONFIG_HOME"] = str(folder / "xdg")
     environment["AURA_SETTLE"] = "0.3"
     environment["AURA_GENERATE__LORAS"] = str(LORAS)
+    environment["AURA_UPSCALE__MODEL"] = str(write_compact(folder / "upscalers" / "tiny.safetensors"))
     environment["AURA_BATCH"] = "1"  # on a GPU, too, the same pixels whatever is drawn beside
 
     def once() -> subprocess.CompletedProcess[str]:
@@ -293,12 +295,13 @@ def test_every_recipe_that_is_shipped_does_what_it_says(drained: Drained) -> Non
     assert drained.sidecar("recipes/regenerate/star")["request"]["prompt"] == CIRCLE
     restyled = drained.sidecar("recipes/restyle/star")["request"]
     assert restyled["prompt"] == f"watercolour painting of {caption}, soft paper texture"
-    assert drained.size("recipes/upscale/star") == (128, 128)
     posed = [drained.pixels(f"recipes/four-of-this-pose/star-{number}") for number in range(1, 5)]
     assert len(set(posed)) == 4
     assert (drained.outbox / "recipes" / "four-of-this-pose" / "star-grid.png").exists()
     coloured = drained.sidecar("recipes/colour-a-drawing/star")
     assert [one["kind"] for one in coloured["ingredients"]][-2:] == ["control_image", "controlnet"]
+    assert drained.size("recipes/upscale/star") == drained.size("recipes/enlarge/star") == (128, 128)
+    assert drained.sidecar("recipes/enlarge/star")["model"]["name"] == "tiny"
 
 
 def test_a_lora_of_the_folder_changes_its_own_job_and_not_the_next(drained: Drained) -> None:

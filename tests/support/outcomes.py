@@ -10,8 +10,15 @@ from aura_daemon.formats.datasets.names import METADATA
 from aura_daemon.formats.datasets.rows import SetRow, metadata_lines
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.caption_files import CaptionPlace
-from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GenerateRequest, GridRequest
-from aura_daemon.jobs.resolved import Resolved, ResolvedBenchmark, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GenerateRequest, GridRequest, UpscaleRequest
+from aura_daemon.jobs.resolved import (
+    Resolved,
+    ResolvedBenchmark,
+    ResolvedCaption,
+    ResolvedDataset,
+    ResolvedGenerate,
+    ResolvedUpscale,
+)
 from aura_daemon.jobs.results import EngineTiming, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import PictureState, Task
 from tests.support.benchmark_runs import run, size
@@ -59,6 +66,11 @@ def make(task: Task) -> Outcome:
         sizes = [size(width, height) for width, height in request.sizes or ((512, 512),)]
         return measured(run(*sizes))
     assert task.image is not None
+    if isinstance(request, UpscaleRequest):
+        content = PNG[:8] + f"enlarged {sha256(task.image)}".encode() + PNG[-12:]
+        asked = replace(request.upscale, scale=request.upscale.scale or 2.0, tile=request.upscale.tile or 512)
+        enlarged = ResolvedUpscale(image=request.image, upscale=asked)
+        return produced(Payload(extension=".png", content=content, width=128, height=128), enlarged)
     text = f"an image of {hashlib.sha256(task.image).hexdigest()}"
     resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20, question=request.question)
     return produced(Payload(extension=".txt", content=text.encode()), resolved, text=text)

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from aura_daemon.config.engine import Device, Dtype, GenerateSettings, ModelSettings
+from aura_daemon.config.engine import Device, Dtype, GenerateSettings, ModelSettings, UpscaleSettings
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
@@ -31,6 +31,7 @@ from aura_daemon.engines.model_files.hub import GOES_ON, TRIED_AGAIN, AbsentMode
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.offer import Licence, Offer, licence_of, offer_of
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
+from aura_daemon.engines.upscaling.model_format import UPSCALERS
 from aura_daemon.errors import AuraError, Problem, UserError, with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.readable import download_text
@@ -127,8 +128,14 @@ def _configured(settings: Settings) -> list[_Wanted]:
         _of_format(CAPTIONS, engine.caption, JobKind.CAPTION),
         *([_of_format(ANSWERS, answering, QUESTION)] if answering is not None else []),
         *([_of_format(MATCHES, matching, MATCH)] if matching is not None else []),
+        *([_of_format(UPSCALERS, engine.upscale, JobKind.UPSCALE)] if _is_fetched(engine.upscale) else []),
         *_companions(reversed(generators.values())),
     ]
+
+
+def _is_fetched(upscaler: UpscaleSettings) -> bool:
+    """Whether it is one on the hub; with a folder its name mostly means a file there."""
+    return upscaler.folder is None and is_on_hub(upscaler.model, one_file=True)
 
 
 def _companions(models: Iterable[GenerateSettings]) -> Iterator[_Wanted]:

@@ -35,6 +35,7 @@ class ModelRole(StrEnum):
     """It has a generator see pictures."""
     IMAGE_ENCODER = "image_encoder"
     """It looks at pictures for an adapter."""
+    UPSCALER = "upscaler"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,4 +148,5 @@ def _others(settings: EngineSettings) -> Mapping[ModelRole, ModelSettings | None
         ModelRole.CAPTIONER: caption,
         ModelRole.ANSWERS: caption.answering,
         ModelRole.MATCHES: caption.matching,
+        ModelRole.UPSCALER: settings.upscale,
     }

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from aura_daemon.formats.picture_metadata import xmp
 from aura_daemon.formats.picture_metadata.infotext import infotext
 from aura_daemon.jobs.requests import ImageFormat, Metadata
-from aura_daemon.jobs.resolved import ResolvedGenerate
+from aura_daemon.jobs.resolved import ResolvedGenerate, ResolvedUpscale
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.library_versions import versions
 
@@ -59,7 +59,9 @@ def described(made: ResolvedGenerate, *, model: str, model_sha256: str) -> tuple
             return "", ""
 
 
-def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet: str) -> EncodedImage | Failure:
+def encoded(
+    picture: Image.Image, resolved: ResolvedGenerate | ResolvedUpscale, text: str, packet: str
+) -> EncodedImage | Failure:
     """The picture in the requested format."""
     if (lacks := lacking(resolved.format)) is not None:
         return lacks

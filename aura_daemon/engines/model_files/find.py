@@ -234,7 +234,7 @@ def _weights_of(
 
 def _wrong_architecture(name: str, folder: Path, model_format: ModelFormat) -> Failure | None:
     """None for a model of this format, else a Failure that says what the model is instead."""
-    if model_format.is_one_file and name.count("/") >= FILE_SLASHES:
+    if model_format.is_one_file and name.count("/") >= FILE_SLASHES and not Path(name).expanduser().is_dir():
         return None  # the file itself is named
     names = architectures_of(folder)
     if any(architecture in model_format.architectures for architecture in names):

@@ -14,7 +14,13 @@ from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats.picture_metadata.control_settings import read_controls, written_controls
-from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, SPEED, lost_settings
+from aura_daemon.formats.picture_metadata.lost_settings import (
+    IMAGE_STRENGTH,
+    SPEED,
+    UPSCALE_BY,
+    UPSCALER,
+    lost_settings,
+)
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -122,7 +128,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
         SPEED: resolved.speed if resolved.speed is not Speed.EXACT else "",
         "Version": f"{PROGRAM} {version}",
     }
-    line = ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items() if value)
+    line = ", ".join(f"{key}: {quoted(value)}" for key, value in settings.items() if value)
     prompt = resolved.prompt + "".join(_lora_tags(resolved.prompt, resolved.loras))
     negative = f"\n{NEGATIVE} {resolved.negative_prompt}" if resolved.negative_prompt else ""
     return f"{prompt}{negative}\n{line}".strip()
@@ -152,6 +158,9 @@ def parse(text: str) -> PictureSettings | None:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
     if controls := read_controls(settings)[0]:
         keys["control"] = controls
+    if UPSCALE_BY in settings:
+        named = {"model": settings[UPSCALER]} if settings.get(UPSCALER, "None") != "None" else {}
+        keys["upscale"] = {"scale": _number(settings[UPSCALE_BY]), **named}
     model, model_hash, version = (settings.get(name, "") for name in ("Model", "Model hash", "Version"))
     if version.startswith(PROGRAM):
         keys["speed"] = settings.get(SPEED, Speed.EXACT.value)  # the configuration may say otherwise
@@ -245,7 +254,8 @@ def _number(text: str) -> object:
     return text
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """The value of a setting, in quotes where it needs them."""
     return json.dumps(value, ensure_ascii=False) if any(sign in value for sign in ',:\n"') else value
 
 

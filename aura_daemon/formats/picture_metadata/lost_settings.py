@@ -17,12 +17,16 @@ IMAGE_STRENGTH: Final = "Image strength"
 SPEED: Final = "Speed"
 """Our own setting: how much the picture may differ for the sake of speed; it is left out where nothing may."""
 
+UPSCALE_BY: Final = "Postprocess upscale by"
+UPSCALER: Final = "Postprocess upscaler"
+"""How A1111's extras name how a picture was enlarged afterwards; so do we."""
+
 MOST_OF_A_KIND: Final = 3
 """So many settings whose names begin with the same word are named by that word alone: ADetailer writes a dozen."""
 
 _TAKEN_OVER: Final = frozenset(
     {"Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip", "Denoising strength"}
-    | {"Hires upscale", "Hires resize", IMAGE_STRENGTH, SPEED}
+    | {"Hires upscale", "Hires resize", IMAGE_STRENGTH, SPEED, UPSCALE_BY, UPSCALER}
 )
 _ABOUT_THE_FILE: Final = frozenset(
     {"App", "Backend", "Batch pos", "Batch size", "Civitai metadata", "Civitai resources", "Created Date", "Date"}

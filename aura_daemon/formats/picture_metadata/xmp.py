@@ -19,6 +19,9 @@ TRAINED: Final = SOURCE_TYPES + "trainedAlgorithmicMedia"
 COMPOSITE: Final = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 """Made by a model from another image."""
 
+ENHANCED: Final = SOURCE_TYPES + "algorithmicallyEnhanced"
+"""Any picture, changed by a model no further than that."""
+
 MOST_PROMPT_BYTES: Final = 50_000
 """Bytes of the prompt in XML; a JPEG has room for 65,502 bytes of XMP."""
 
@@ -52,6 +55,18 @@ def full(resolved: ResolvedGenerate, *, model: str, version: str) -> str:
             "AIPromptInformation": prompts,
         }
     )
+
+
+def origin_of_enlarged(packet: str) -> str:
+    """The origin of a picture that was enlarged, and nothing else; `packet`: of ours that it had, or empty."""
+    origin = next((one for one in (COMPOSITE, TRAINED) if one in packet), ENHANCED)
+    return _packet({"DigitalSourceType": origin})
+
+
+def enlarged(*, model: str, version: str) -> str:
+    """Origin and upscaler of a picture of which nothing else is known. `version`: that of aura-daemon."""
+    system = f"{PROGRAM}, model {model_label(model)}"
+    return _packet({"DigitalSourceType": ENHANCED, "AISystemUsed": system, "AISystemVersionUsed": version})
 
 
 def _packet(properties: dict[str, str]) -> str:

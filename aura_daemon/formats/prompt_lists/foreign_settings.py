@@ -93,7 +93,12 @@ def _combined(found: Mapping[str, Setting], warnings: list[str], faults: list[Pr
     """The keys of what was found; several settings may be one key."""
     values = {name: _value(name, setting.value) for name, setting in found.items()}
     for name, value in values.items():
-        if name == "seed":
+        if name == "upscale" and isinstance(value, str) and (parts := _ENLARGED.fullmatch(value)) is not None:
+            yield "upscale", resolved(parts[1])
+            warnings.append(
+                f"`{found[name].label}`: {parts[2]} was left out: an upscaler is used with all its strength"
+            )
+        elif name == "seed":
             seeds = _seeds(value)
             if seeds is not None:
                 yield "seed", seeds
@@ -172,6 +177,9 @@ def _value(name: str, value: object) -> object:
     text = value.strip()
     return resolved(text) if _IS_A_NUMBER.fullmatch(text) or text.casefold() in ("true", "false") else text
 
+
+_ENLARGED: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)[\s,]+([0-9]*\.?[0-9]+)")
+"""InvokeAI's scale and strength of an upscaler."""
 
 _IS_A_NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 

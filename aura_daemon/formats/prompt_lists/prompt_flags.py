@@ -56,7 +56,7 @@ _INVOKEAI: Final = {
     "f": "strength",
     "g": "grid",
     "v": "variation_amount",
-    "U": "hires_fix",
+    "U": "upscale",
     "G": "facetool_strength",
 }
 """The usual ones of InvokeAI's flags with one dash."""
@@ -67,6 +67,9 @@ _SURE: Final = re.compile(r"(?<!\S)-(?:[nsSWHC]\s*[0-9]+(?:\.[0-9]+)?|A\s*(?:k_\
 _ANY: Final = re.compile(rf"{_LONG.pattern}|(?<!\S)-(?P<short>[AIM](?=\S)|[A-Za-z](?=\s|[0-9.]|$))")
 _JOINED_DASHES: Final = re.compile(r"(?<!\S)[\u2013\u2014]([A-Za-z_]{4,})(?=[\s=])")
 _QUOTED: Final = re.compile(r"""\s*(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)')(?=\s|$)""", re.DOTALL)
+
+_STRENGTH: Final = re.compile(r"[01]?\.?[0-9]+")
+"""Behind the scale of InvokeAI's upscaler, how much of it is taken."""
 
 _SWITCHES: Final = frozenset(
     {"grid", "restore_faces", "tiling", "seamless", "hires_fix", "enable_hr", "do_not_save_samples", "do_not_save_grid"}
@@ -141,7 +144,8 @@ def _setting(flag: re.Match[str], value: str) -> Setting | Problem:
             return fault("needs a value behind it")
         return Setting(name=name, label=label, value=True, written=written)
     more = "" if _QUOTED.fullmatch(value) else value.partition(" ")[2].strip()
-    if more and is_key(name):
+    is_strength = meaning(name) == "upscale" and _STRENGTH.fullmatch(more) is not None
+    if more and is_key(name) and not is_strength:
         return fault(f"has `{cut(more)}` behind its value: text stands before the flags, or in quotes")
     return Setting(name=name, label=label, value=_without_quotes(value), written=written)
 

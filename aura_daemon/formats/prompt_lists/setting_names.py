@@ -36,6 +36,7 @@ _TAKEN: Final = {
     "enable_hr": "enable_hr",
     "hr_scale": "hr_scale",
     "grid": "grid",
+    "upscale": "upscale",
 }
 """A setting -> its names in a list of prompts. A setting is a key of ours, or one of `PARTS`."""
 
@@ -65,7 +66,8 @@ _ONLY_TOLD: Final = {
     "model": "ckpt ckpt_name model_name sd_checkpoint base_model",
     "loras": "lora lora_name lycoris",
     "clip_skip": "clipskip clip_last_layer",
-    "hires": "hires_fix highres_fix hr_fix hr_upscaler upscale_by hires_upscale",
+    "hires": "hires_fix highres_fix hr_fix hr_upscaler hires_upscale",
+    "upscale": "upscale_by upscaler upscaler_name upscale_model upscaling_resize extras_upscaler_1 esrgan",
     "format": "samples_format output_format image_format extension file_format ext",
     "quality": "jpeg_quality jpg_quality webp_quality output_quality",
     "output": "outpath_samples outfile out output_name output_path filename_prefix file_name",
@@ -103,7 +105,7 @@ _REFUSED: Final = {
     ),
     "faces are not restored here: leave it out": "restore_faces face_restoration gfpgan codeformer facetool_strength",
     "pictures that can be tiled are not made here: leave it out": "tiling seamless seamless_axes tile",
-    "no upscaler is known here but a second pass: `hires: {scale: 2}` in a job file (.yaml)": "hires_fix",
+    "a second pass is asked for in a job file (.yaml): `hires: {scale: 2}`": "hires_fix",
     "the second pass has a factor here: `hr_scale`": "hr_resize_x hr_resize_y",
     "only Stable Diffusion 1.x is drawn here, and this is for SDXL models: leave it out": (
         "original_width original_height ow oh nw nh crop_top crop_left ct cl"

@@ -63,9 +63,9 @@ class RegionRecord(Record):
 class UpscaleRecord(Record):
     """How the picture was enlarged."""
 
-    model: str | None
-    scale: float | None
-    tile: int | None
+    model: str | None = Field(description="where the job named one")
+    scale: float | None = Field(description="times the width and height")
+    tile: int | None = Field(description="pixels of the side of a tile, before it was enlarged")
 
 
 class GenerateRecord(Record):
@@ -217,6 +217,20 @@ class DatasetRecord(Record):
     near_duplicates: list[list[str]] = Field([], description="groups of pictures that look alike, at most 100")
 
 
+class EnlargementRecord(Record):
+    """Everything the enlarged picture was made from, but for the image itself."""
+
+    task: Literal["upscale"] = "upscale"
+    image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
+    upscale: UpscaleRecord
+    format: ImageFormat = ImageFormat.PNG
+    quality: int | None = Field(None, description="of a lossy format", exclude_if=lambda value: value is None)
+    metadata: Metadata = Metadata.FULL
+    tags: list[str] = Field([], description="as the job said", exclude_if=lambda value: not value)
+    notes: str = Field("", description="as the job said", exclude_if=lambda value: not value)
+
+
 RequestRecord: TypeAlias = Annotated[
-    GenerateRecord | CaptionRecord | GridRecord | BenchmarkRecord | DatasetRecord, Field(discriminator="task")
+    GenerateRecord | CaptionRecord | GridRecord | BenchmarkRecord | DatasetRecord | EnlargementRecord,
+    Field(discriminator="task"),
 ]

@@ -50,7 +50,7 @@ _SIZES: Final = (
     f"a list of at most {MOST_SIZES} sizes, each as 512x768 or the side of a square, {LEAST_PX} to {MOST_PX} pixels;"
     f" they are rounded to multiples of {MULTIPLE_PX}"
 )
-_TASK: Final = "`generate`, `caption`, `regenerate`, `reflect` or `benchmark`"
+_TASK: Final = types.TASK_NAMES
 _OF: Final = "what is measured: `generate` or `caption`"
 
 

@@ -78,7 +78,7 @@ class CaptionJob(WritingKeys):
             ],
         },
     )
-    task: _Caption = Field("caption", description="`generate`, `caption`, `regenerate`, `reflect` or `benchmark`")
+    task: _Caption = Field("caption", description=types.TASK_NAMES)
     image: types.ImageName | None = types.image_field("without it the image that is called as the job file")
     prompt: types.Beginning = Field(
         "", description="text of at most 500 characters: how the caption begins", json_schema_extra=types.as_text()

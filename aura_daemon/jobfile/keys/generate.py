@@ -36,13 +36,13 @@ def _known_format(value: object) -> object:
     return {"jpeg": ImageFormat.JPG}.get(text, text) if text else value
 
 
-_Format = Annotated[
+FormatName = Annotated[
     ImageFormat | None,
     BeforeValidator(_known_format),
     types.choice_schema(ImageFormat, map(in_any_case, (*ImageFormat, "jpeg"))),
 ]
 
-_Tag = Annotated[types.Tag, Field(json_schema_extra=types.as_text(types.NOT_BLANK, may_be_null=False))]
+TagName = Annotated[types.Tag, Field(json_schema_extra=types.as_text(types.NOT_BLANK, may_be_null=False))]
 
 
 class LoraKeys(BaseModel):
@@ -133,7 +133,7 @@ class GenerateJob(BaseModel):
     """A picture of a prompt."""
 
     model_config = ConfigDict(**types.CONFIG, json_schema_extra=add_matrix)
-    task: _Generate = Field("generate", description="`generate`, `caption`, `regenerate`, `reflect` or `benchmark`")
+    task: _Generate = Field("generate", description=types.TASK_NAMES)
     prompt: Annotated[types.Prompt, AfterValidator(_not_blank)] = Field(
         min_length=1,
         description=f"text of 1 to {types.MOST_PROMPT_CHARACTERS} characters: what to draw",
@@ -177,12 +177,12 @@ class GenerateJob(BaseModel):
     regions: guidance.Regions = Field(None, description=guidance.REGIONS)
     upscale: guidance.UpscaleKeys | None = Field(None, description=guidance.UPSCALE)
     clip_skip: types.Whole = types.whole_field(1, 12, "2 leaves out the last layer")
-    format: _Format = Field(None, description=f"one of {', '.join(ImageFormat)}")
+    format: FormatName = Field(None, description=f"one of {', '.join(ImageFormat)}")
     quality: types.Whole = types.whole_field(1, 100)
     metadata: Metadata | None = Field(None, description=f"one of {', '.join(Metadata)}")
     preview: types.Whole = types.whole_field(0, 150, "a small picture every so many steps")
     output: _Template | None = Field(None, description=_OUTPUT, json_schema_extra={"pattern": TEMPLATE})
-    tags: tuple[_Tag, ...] | None = Field(
+    tags: tuple[TagName, ...] | None = Field(
         None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
     )
     notes: types.Notes = Field(

@@ -17,7 +17,7 @@ from aura_daemon.jobs.guidance.controls import (
 )
 from aura_daemon.jobs.guidance.picture_prompts import MOST_PICTURE_PROMPTS, PicturePrompt
 from aura_daemon.jobs.guidance.regions import MOST_REGIONS, Region
-from aura_daemon.jobs.guidance.upscaling import Upscale
+from aura_daemon.jobs.guidance.upscaling import MOST_SCALE, Upscale
 
 NAMING: Final = {"control": "image", "like": "image", "regions": "mask"}
 """Keys with images below them -> the key that names one."""
@@ -134,7 +134,7 @@ class RegionKeys(BaseModel):
 
 
 class UpscaleKeys(BaseModel):
-    """How much larger the picture comes out, and by which model; the model's name alone will do."""
+    """How much larger the picture comes out, and by which model; the model's name or the scale alone will do."""
 
     model_config = types.CONFIG
     model: types.Name | None = Field(
@@ -142,12 +142,16 @@ class UpscaleKeys(BaseModel):
         description="one of the upscalers that the configuration allows",
         json_schema_extra={"pattern": types.NOT_BLANK},
     )
-    scale: float | None = types.number_field(None, 1, 8, "times the width and height; without it, as the model does")
+    scale: float | None = types.number_field(
+        None, 1, MOST_SCALE, "times the width and height; without it, as the model does"
+    )
     tile: types.Whole = types.whole_field(64, 2048, "pixels of the side of a tile; without it, what memory allows")
 
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: object) -> object:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"scale": value}
         return {"model": value} if isinstance(value, str) else value
 
     @classmethod
@@ -157,6 +161,7 @@ class UpscaleKeys(BaseModel):
         schema.clear()
         schema["anyOf"] = [
             keys,
+            {"type": "number", "minimum": 1, "maximum": MOST_SCALE},
             {**types.as_text(types.NOT_BLANK), "type": "string", "maxLength": types.MOST_NAME_CHARACTERS},
         ]
         return schema
@@ -189,7 +194,7 @@ CONTROLS: Final = f"a map and a ControlNet that reads it, or a list of at most {
 MAPS: Final = "the maps that guided the picture, in their order: `image`, and what is to be other than it was"
 PICTURE_PROMPTS: Final = f"a picture that what is drawn is to be like, or a list of at most {MOST_PICTURE_PROMPTS}"
 REGIONS: Final = f"a list of at most {MOST_REGIONS} parts of the picture, each with a prompt of its own"
-UPSCALE: Final = "keys of the upscaler: `model`, `scale` and `tile`; its name alone will do"
+UPSCALE: Final = "keys of the upscaler: `model`, `scale` and `tile`; its name or the scale alone will do"
 
 
 def guidance_of(job: BaseModel) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _TASKS: Final = {
     JobKind.CAPTION: (
         "interrogate img2txt image2text image_to_text i2t describe clip blip captioning interrogation vqa tag tagger"
     ),
+    JobKind.UPSCALE: "extras enlarge upscaling upscaler super_resolution superresolution sr esrgan postprocess",
     JobKind.BENCHMARK: "bench benchmarking speed speed_test speedtest performance perf timing",
     "regenerate": "redo redraw again remake pnginfo png_info",
 }
@@ -41,8 +42,7 @@ _SCHEDULERS: Final = {
 """Our scheduler -> names in ComfyUI, InvokeAI, diffusers and services, in lower case with `_` between their parts."""
 
 _FURTHER_TASKS: Final = {
-    "upscale": "to enlarge, draw the picture with `hires: {scale: 2}`; a picture alone is not enlarged here",
-    "extras": "pictures are not enlarged or restored alone here",
+    "restore": "faces and old pictures are not restored here; `task: upscale` enlarges a picture",
     "train": "nothing is trained here",
 }
 """Word -> what to do instead."""

@@ -42,7 +42,7 @@ class ReflectKeys(BaseModel):
     """Pictures of what the captioner says of the picture before, round after round."""
 
     model_config = types.CONFIG
-    task: Literal["reflect"] = Field(description="`generate`, `caption`, `regenerate`, `reflect` or `benchmark`")
+    task: Literal["reflect"] = Field(description=types.TASK_NAMES)
     image: types.ImageName = types.image_field("the first round is about it", is_required=True)
     prompt: Annotated[types.Prompt, AfterValidator(_with_caption)] = Field(
         CAPTION,

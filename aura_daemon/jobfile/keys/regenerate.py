@@ -28,7 +28,7 @@ class RegenerateKeys(BaseModel):
     """A picture made again from the settings in it."""
 
     model_config = types.CONFIG
-    task: Literal["regenerate"] = Field(description="`generate`, `caption`, `regenerate`, `reflect` or `benchmark`")
+    task: Literal["regenerate"] = Field(description=types.TASK_NAMES)
     image: types.ImageName | None = types.image_field("without it the image that is called as the job file")
     prompt: types.Prompt = Field(
         "",

@@ -19,6 +19,9 @@ from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.jobs.sampling import MULTIPLE_PX, NATIVE_512
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE, alone, in_any_case
 
+TASK_NAMES: Final = "`generate`, `caption`, `upscale`, `regenerate`, `reflect` or `benchmark`"
+"""The values of `task`, as schemas tell them."""
+
 MOST_PROMPT_CHARACTERS: Final = 10_000
 MOST_NAME_CHARACTERS: Final = 1000
 """Characters of the name of an image, folders included."""

@@ -39,6 +39,7 @@ _FROM_FOLDERS: Final = ("negative_prompt", "notes", "tags", "output", "question"
 
 _ABOUT_ONE: Final[Mapping[object, str]] = {
     JobKind.CAPTION: 'is one picture; a set of them is `images: "photos/*.jpg"`',
+    JobKind.UPSCALE: "is one picture: name each in a job of its own, or drop them into a folder that enlarges them",
     REGENERATE: "is one picture: name each in a job of its own",
     REFLECT: "is one picture, with which the reflection begins",
 }

@@ -21,6 +21,7 @@ from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_mat
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
+from aura_daemon.jobfile.keys.upscale import UpscaleJob
 from aura_daemon.jobfile.recipes.checking import problems_of_placeholders
 from aura_daemon.jobfile.recipes.filling import IMAGES, with_images_named
 from aura_daemon.jobfile.recipes.subject import Subject, name_of
@@ -30,6 +31,7 @@ from aura_daemon.problems import nearest, problems_of, shown
 _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     JobKind.GENERATE: GenerateJob,
     JobKind.CAPTION: CaptionJob,
+    JobKind.UPSCALE: UpscaleJob,
     REGENERATE: RegenerateJob,
     REFLECT: ReflectJob,
 }

@@ -137,7 +137,8 @@ def _models(around: Surroundings) -> Iterator[str]:
     """Where models, LoRAs, textual inversions, ControlNets, adapters and what was converted for OpenVINO lie."""
     yield from _caches(around)
     generate = around.settings.generate
-    for folder in (generate.loras, generate.embeddings, generate.controlnets, generate.adapters):
+    folders = (generate.loras, generate.embeddings, generate.controlnets, generate.adapters)
+    for folder in (*folders, around.settings.upscale.folder):
         if folder is not None:
             yield str(folder)
     for name in _names(around.settings):
@@ -164,7 +165,7 @@ def _names(settings: Settings) -> Iterator[str]:
     """All models that jobs may get, as they are configured."""
     generate, caption = settings.generate, settings.caption
     named = (generate.turbo.lora, generate.turbo.decoder, caption.question_model, caption.matching_model)
-    yield from (generate.model, *generate.models, caption.model)
+    yield from (generate.model, *generate.models, caption.model, settings.upscale.model)
     yield from (name for name in named if name is not None and name != NONE)
 
 

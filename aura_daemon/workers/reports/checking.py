@@ -26,8 +26,15 @@ from aura_daemon.jobs.requests import (
     ImageFormat,
     MatchRequest,
     Request,
+    UpscaleRequest,
 )
-from aura_daemon.jobs.resolved import ResolvedBenchmark, ResolvedCaption, ResolvedDataset, ResolvedGenerate
+from aura_daemon.jobs.resolved import (
+    ResolvedBenchmark,
+    ResolvedCaption,
+    ResolvedDataset,
+    ResolvedGenerate,
+    ResolvedUpscale,
+)
 from aura_daemon.jobs.results import Failure, FailureKind, Payload, Produced
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.workers.protocol import Finished, Loading, LogLine, Placed, Progress, Ready, Up
@@ -77,6 +84,7 @@ _FORMS: Final[dict[type[Any], _Form]] = {
     CaptionRequest: _Form(resolved=ResolvedCaption, required=frozenset({CaptionExtension.TXT.value})),
     GridRequest: _Form(resolved=GridRequest, required=frozenset({".png"})),
     MatchRequest: _Form(resolved=MatchRequest),
+    UpscaleRequest: _Form(resolved=ResolvedUpscale, required=PICTURE_EXTENSIONS),
     BenchmarkRequest: _Form(resolved=ResolvedBenchmark),
     DatasetRequest: _Form(
         resolved=ResolvedDataset, required=frozenset({METADATA}), further=frozenset({TABLE, CONTACT_SHEET})

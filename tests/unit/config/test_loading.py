@@ -391,6 +391,7 @@ def test_every_key_of_the_shipped_file_is_commented() -> None:
     bare = {
         "generate",
         "caption",
+        "upscale",
         "limits",
         "http",
         "metrics",

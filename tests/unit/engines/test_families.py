@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import (
+    CaptionSettings,
+    Device,
+    Dtype,
+    EngineSettings,
+    GenerateSettings,
+    UpscaleSettings,
+)
 from aura_daemon.engines.captioning.captioners import CAPTIONERS
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.families import FAMILIES
@@ -23,13 +30,22 @@ from aura_daemon.engines.interface import DecodedTask, Family, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles, architectures_of, find_model
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, MatchRequest, Request
+from aura_daemon.jobs.guidance.upscaling import Upscale
+from aura_daemon.jobs.requests import (
+    CaptionRequest,
+    GenerateRequest,
+    JobKind,
+    MatchRequest,
+    Request,
+    UpscaleRequest,
+)
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, predicted_bytes
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage
 from tests.support import tiny_models
 from tests.support.listening import Listener
+from tests.support.tiny_upscalers import write_compact
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"  # diffusers' own schedulers
@@ -42,6 +58,11 @@ def png() -> bytes:
     content = BytesIO()
     picture.save(content, "PNG")
     return content.getvalue()
+
+
+def write_upscaler(folder: Path) -> Path:
+    write_compact(folder / "tiny.safetensors")
+    return folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +138,19 @@ CASES = (
         alike=MatchRequest(image="b.png", texts=("a red circle on a background",)),
         apart=CaptionRequest(image="a.png"),
         with_image=MatchRequest(image="a.png", texts=("a circle",)),
+        image=png(),
+    ),
+    Case(
+        name="upscale",
+        kind=JobKind.UPSCALE,
+        write=write_upscaler,
+        settings=lambda model: EngineSettings(
+            device=Device.CPU, dtype=Dtype.FLOAT32, upscale=UpscaleSettings(model=model)
+        ),
+        request=UpscaleRequest(image="a.png"),
+        alike=UpscaleRequest(image="b.png"),
+        apart=UpscaleRequest(image="a.png", upscale=Upscale(scale=1.5)),
+        with_image=UpscaleRequest(image="a.png"),
         image=png(),
     ),
 )

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.sidecars.requests import BenchmarkRecord, DatasetRecord, GridRecord, LoraRecord
+from aura_daemon.formats.sidecars.requests import (
+    BenchmarkRecord,
+    DatasetRecord,
+    EnlargementRecord,
+    GridRecord,
+    LoraRecord,
+    UpscaleRecord,
+)
 from aura_daemon.formats.sidecars.schema import MatchRecord, OutputRecord, Sidecar, TextRecord, TryRecord
 from aura_daemon.gallery.entries import EntryKind
 from aura_daemon.gallery.made_entries import of_failure, of_result
@@ -24,6 +31,7 @@ from aura_daemon.jobs.requests import (
     ImageFormat,
     Lora,
     Request,
+    UpscaleRequest,
     kind_of,
 )
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
@@ -123,8 +131,9 @@ def test_a_caption_beside_its_picture_is_named_and_no_page_leads_into_the_inbox(
         (CaptionRequest(image="beach.png"), "cat.txt"),
         (GridRequest(cells=("a", "b"), columns=2), "cat.png"),
         (DatasetRequest(images=("set/**",), base="set", file=CaptionFile()), "cat-sheet.html"),
+        (UpscaleRequest(format=ImageFormat.WEBP), "cat.webp"),
     ],
-    ids=["picture", "another format", "caption", "sheet", "set"],
+    ids=["picture", "another format", "caption", "sheet", "set", "enlarged"],
 )
 def test_without_its_sidecar_a_result_shows_what_the_journal_knows(request_: Request, address_of: str) -> None:
     entry = of_result(3, job(request_), "cat.json", None, thumbnail_size=None, source=SOURCE)
@@ -151,6 +160,19 @@ def test_a_set_leads_to_its_contact_sheet_and_tells_its_figures() -> None:
     assert (entry.kind, entry.caption, entry.text) == (EntryKind.CAPTION, "A set of 1,000 pictures", "cat-sheet.html")
     figures = dict(entry.settings)
     assert (figures["Captioned"], figures["Failed"], "Kept" in figures) == ("998", "2", False)
+
+
+def test_an_enlarged_picture_says_how_much_larger_it_is() -> None:
+    upscale = UpscaleRecord(model=None, scale=2.0, tile=256)
+    record = EnlargementRecord(image="beach.png", upscale=upscale, tags=["a"])
+    made = document(DRAWN).model_copy(update={"request": record})
+    entry = of_result(3, job(UpscaleRequest(image="beach.png")), "cat.json", made, thumbnail_size=None)
+    assert (entry.kind, entry.prompt) == (EntryKind.PICTURE, "Enlarged 2 times")
+    figures = dict(entry.settings)
+    assert (figures["Image"], figures["Tile"], figures["Tags"]) == ("beach.png", "256", "a")
+    drawn = document(DRAWN)
+    drawn = drawn.model_copy(update={"request": drawn.request.model_copy(update={"upscale": upscale})})
+    assert ("Enlarged", "× 2") in of_result(3, job(DRAWN), "cat.json", drawn, thumbnail_size=None).settings
 
 
 def test_a_failure_shows_reason_mend_and_its_own_text() -> None:

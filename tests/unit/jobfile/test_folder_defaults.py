@@ -44,7 +44,7 @@ GOOD = {
     "loras": [["ink"], [{"name": "ink", "weight": 0.5}, "grain"]],
     "strength": [0, 0.5],
     "hires": [{"scale": 1.5}, {"strength": 0.3, "scale": 2}],
-    "upscale": ["anime", {"model": "anime", "scale": 2}],
+    "upscale": ["anime", 2, {"model": "anime", "scale": 2}],
     "clip_skip": [1, 2],
     "format": ["webp", "JPEG"],
     "quality": [80],

@@ -17,6 +17,7 @@ from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.recipes.subject import Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.guidance.controls import Control, ControlMode
+from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.speed import Speed
@@ -283,3 +284,24 @@ def test_of_another_program_s_picture_the_pixels_are_not_promised() -> None:
     whole, _ = differences(replace(embedded, lost=()), produced(DRAWN))
     assert whole == "x.png was made by another program: the same settings, but not the same pixels"
     assert len(differences(EmbeddedSettings(image="x.png"), produced(DRAWN))) == 1
+
+
+def test_an_upscaler_that_is_not_here_is_left_out_and_told() -> None:
+    enlarged = "Postprocess upscale by: 4, Postprocess upscaler: R-ESRGAN 4x+"
+    content = png_text(parameters=f"a cat\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, {enlarged}")
+
+    def found(*upscalers: str) -> GenerateRequest:
+        spec = made_again(asked("task: regenerate"), content, file="x.png", upscalers=upscalers)
+        assert isinstance(spec, JobSpec)
+        assert isinstance(spec.request, GenerateRequest)
+        return spec.request
+
+    here = found("aura-mini", "R-ESRGAN 4x+")
+    assert here.upscale == Upscale(model="R-ESRGAN 4x+", scale=4)
+    assert here.embedded is not None
+    assert here.embedded.lost == ()
+    away = found("aura-mini")
+    assert away.upscale is None
+    assert away.embedded is not None
+    (lost,) = away.embedded.lost
+    assert lost.startswith("it was enlarged by the upscaler R-ESRGAN 4x+, which is not here")

@@ -12,8 +12,18 @@ from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace, ExistingText, asked
 from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
-from aura_daemon.jobs.requests import CaptionRequest, Describe, GenerateRequest, Hires, ImageFormat, Lora, Metadata
-from aura_daemon.jobs.resolved import ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.guidance.upscaling import Upscale
+from aura_daemon.jobs.requests import (
+    CaptionRequest,
+    Describe,
+    GenerateRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
+    UpscaleRequest,
+)
+from aura_daemon.jobs.resolved import ResolvedCaption, ResolvedGenerate, ResolvedUpscale
 from aura_daemon.jobs.results import Processor
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
@@ -46,6 +56,8 @@ def changed(**request: Any) -> bytes:
         mask=st.none() | st.just("mask.png"),
         strength=st.floats(0, 1),
         like=st.sampled_from([(), (PicturePrompt(image="style.png", weight=0.6, model="sub/style"),)]),
+        upscale=st.none()
+        | st.builds(Upscale, model=st.none() | st.just("anime"), scale=st.floats(1, 8), tile=st.just(512)),
         hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=st.floats(0, 1)),
         clip_skip=st.integers(1, 12),
         format=st.sampled_from(ImageFormat),
@@ -79,6 +91,7 @@ def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> Non
         strength=made.strength,
         like=made.like,
         hires=made.hires,
+        upscale=made.upscale,
         clip_skip=made.clip_skip if made.clip_skip > 1 else None,
         format=made.format,
         quality=made.quality,
@@ -275,3 +288,21 @@ def test_every_difference_that_counts_is_said() -> None:
     assert "another device than the sidecar's (cpu then, cuda now)" in "\n".join(found)
     assert "another variant than the sidecar's (eager then, compiled now)" in "\n".join(found)
     assert "another torch version than the sidecar's (2.13.0 then, unknown now)" in "\n".join(found)
+
+
+@pytest.mark.parametrize(("image", "name"), [(None, "cat.png"), ("sub/a.png", "sub/a.png")])
+def test_the_sidecar_of_an_enlarged_picture_asks_for_the_same_tiles(image: str | None, name: str) -> None:
+    upscale = Upscale(model="anime", scale=2.0, tile=256)
+    made = ResolvedUpscale(image=image, upscale=upscale, format=ImageFormat.JPG, quality=80, tags=("a",))
+    page = json.loads(document(made).to_json())
+    page["source"]["name"] = "in/cat.png"
+    read = parse(json.dumps(page).encode(), file="cat.json")
+    assert isinstance(read, Sidecar), read
+    assert request_of(read) == UpscaleRequest(
+        image=name,
+        upscale=upscale,
+        format=ImageFormat.JPG,
+        quality=80,
+        metadata=Metadata.FULL,
+        tags=("a",),
+    )

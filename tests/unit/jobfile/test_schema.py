@@ -162,7 +162,12 @@ VALUES = {
     "control": mostly(one_or_more(CONTROLS)),
     "like": mostly(one_or_more(some_of(image=mostly(IMAGES), weight=mostly(st.floats(0, 2)), model=mostly(TEXTS)))),
     "regions": mostly(one_or_more(REGIONS)),
-    "upscale": mostly(TEXTS | some_of(model=mostly(TEXTS), scale=mostly(st.floats(1, 8)), tile=mostly(WHOLES))),
+    "upscale": mostly(
+        TEXTS
+        | st.integers(0, 9)
+        | st.floats(1, 8)
+        | some_of(model=mostly(TEXTS), scale=mostly(st.floats(1, 8)), tile=mostly(WHOLES))
+    ),
     "clip_skip": mostly(st.integers(1, 12)),
     "format": mostly(st.sampled_from(["png", "JPEG", " jpg\n", "wepb", "Webp", "avif", "av\u0131f", "", " "])),
     "quality": mostly(st.integers(1, 100)),

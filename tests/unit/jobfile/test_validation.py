@@ -141,11 +141,11 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\naspect_ratio: 16:10", "`width` and `height` give any other size (given: 16:10)"),
         (
             "task: capton\nimage: a.png",
-            "task: must be one of generate, caption, regenerate, reflect, benchmark (given: capton);"
+            "task: must be one of generate, caption, upscale, regenerate, reflect, benchmark (given: capton);"
             " did you mean `caption`?",
         ),
         ("prompt: x\naspect_ratio: [16, 9]", "(given: [16, 9])"),
-        ("task: [a]", "task: must be one of generate, caption, regenerate, reflect, benchmark (given: [a])"),
+        ("task: [a]", "task: must be one of generate, caption, upscale, regenerate, reflect, benchmark (given: [a])"),
         (
             "prompt: x\nsampling: euler",
             "cat.yaml:2: sampling: `sampling` does not go with `task: generate`: the sampler is named with `scheduler`",

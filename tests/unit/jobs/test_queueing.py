@@ -29,6 +29,7 @@ from aura_daemon.jobs.requests import (
     Metadata,
     PictureCheck,
     Request,
+    UpscaleRequest,
 )
 from aura_daemon.jobs.speed import Speed
 
@@ -203,3 +204,12 @@ def test_comparisons_go_together_whatever_their_texts_and_wait_for_memory_by_how
 def test_a_set_is_put_together_alone_and_without_a_model() -> None:
     request = DatasetRequest(images=("set/**",), base="set", file=CaptionFile())
     assert (batch_key(request), demand_of(request), queue_of(request)) == (None, "dataset", "")
+
+
+def test_pictures_that_are_enlarged_wait_by_their_upscaler_and_go_together_whatever_they_show() -> None:
+    one = UpscaleRequest(image="a.png", upscale=Upscale(model="anime", tile=64), tags=("x",))
+    other = UpscaleRequest(image="b.png", upscale=Upscale(model="anime", tile=64), quality=80)
+    assert batch_key(one) == batch_key(other) != batch_key(UpscaleRequest())
+    assert (queue_of(one), queue_of(UpscaleRequest())) == ("anime", "")
+    assert (demand_of(one), demand_of(UpscaleRequest())) == ("upscale anime in tiles of 64", "upscale")
+    assert engine_kind(one) is JobKind.UPSCALE

@@ -12,6 +12,7 @@ from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.caption_files import CaptionFile
+from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
@@ -28,6 +29,7 @@ from aura_daemon.jobs.requests import (
     Metadata,
     PictureCheck,
     Request,
+    UpscaleRequest,
 )
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.sources import SourceKind
@@ -117,6 +119,14 @@ BENCHMARK = st.builds(
 MATCH = st.builds(MatchRequest, texts=st.lists(SENTENCES, max_size=3).map(tuple), image=st.none() | WORDS)
 
 
+UPSCALE = st.builds(
+    UpscaleRequest,
+    image=st.none() | WORDS,
+    upscale=st.builds(Upscale, model=st.none() | WORDS, scale=st.none() | st.floats(1, 8)),
+    format=st.none() | st.sampled_from(ImageFormat),
+)
+
+
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
     of_the_file = {"task", "count", "matrix", "grid", "priority", "pick", "verify", "tries", "best_of"}
@@ -124,7 +134,7 @@ def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 
 
-@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH | DATASET)
+@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH | DATASET | UPSCALE)
 @settings(max_examples=50)
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
@@ -134,12 +144,12 @@ def test_a_request_survives_the_journal(request_: Request) -> None:
 @given(
     st.builds(
         Chain,
-        runs=GENERATE | CAPTION | MATCH,
+        runs=GENERATE | CAPTION | MATCH | UPSCALE,
         looks_at=st.none() | st.integers(0, 3),
         done=st.lists(
             st.builds(
                 JobPart,
-                request=GENERATE | CAPTION | MATCH,
+                request=GENERATE | CAPTION | MATCH | UPSCALE,
                 model=WORDS,
                 model_sha256=WORDS,
                 device=WORDS,

@@ -67,7 +67,7 @@ def read_inputs(task: Task, settings: EngineSettings) -> PictureInputs | Failure
 
 
 def _not_drawn(request: GenerateRequest) -> Failure | None:
-    for key in ("regions", "upscale"):
+    for key in ("regions",):
         if getattr(request, key):
             message = f"`{key}` is not drawn by this version"
             return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"leave out `{key}`")

@@ -200,7 +200,7 @@ def test_files_that_are_no_companions_are_refused_by_name(generator: Path, tmp_p
     assert "is a pickle" in refusal(settings(generator, lora=str(pickle), decoder=NONE)).message
     no_lora = find_model(settings(generator), turbo_lora(str(generator)), False, Listener())
     assert isinstance(no_lora, Failure)
-    assert "a LoRA (.safetensors) is missing" in no_lora.message
+    assert "it is StableDiffusionPipeline, not a LoRA" in no_lora.message
     decoder = find_model(settings(generator), TINY_DECODER, False, Listener())
     assert isinstance(decoder, Failure)
     assert "it is StableDiffusionPipeline, not a tiny autoencoder" in decoder.message

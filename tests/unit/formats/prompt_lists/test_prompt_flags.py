@@ -155,7 +155,6 @@ def test_text_with_dashes_stays_text(line: str) -> None:
         ("a cat --sampler_index 3", "--sampler_index", "name the sampler, with `sampler_name`"),
         ("a cat --ow 1024", "--ow", "SDXL"),
         ("a cat --am 0.5", "--am", "<lora:NAME:0.8>"),
-        ("a cat -s8 -U 2 0.75", "-U", "hires"),
         ("a cat --v 5", "--v", "Midjourney"),
         ("a cat --size large", "--size", "512x768"),
         ("a cat --hr_scale 2", "--hr_scale", "`enable_hr`"),

@@ -270,7 +270,7 @@ KNOWN = "known are {file}, {stem}, {folder}, {date}, {caption}, {text} and {exif
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("task: paint", "_defaults.yaml:1: task: must be one of generate, caption, regenerate, reflect (given"),
+        ("task: paint", "yaml:1: task: must be one of generate, caption, upscale, regenerate, reflect (given"),
         ("task: benchmark", "a job file asks for a benchmark"),
         (
             "task: generate\nprompt: 'a {captoin}'",
