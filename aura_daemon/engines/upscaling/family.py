@@ -11,6 +11,7 @@ from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.images import encode
 from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.interface import DecodedTask, TaskResult
+from aura_daemon.engines.model_files.beside.further_models import FurtherModel
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.placement.device_memory import PeakMemory
@@ -52,6 +53,10 @@ class Upscaling:
     def model(self, request: Request) -> ModelSettings | Failure:
         """The upscaler that a request names, or the configured one."""
         return upscaler_named(self._settings.upscale, _asked(request).upscale.model)
+
+    def further_models(self, request: Request) -> tuple[FurtherModel, ...]:
+        """None."""
+        return ()
 
     def decode(self, task: Task) -> SmallPicture | Failure:
         """The picture, with its opacity and its texts."""
