@@ -17,6 +17,7 @@ from aura_daemon.formats.sidecars.requests import (
     DatasetRecord,
     GenerateRecord,
     GridRecord,
+    RegionRecord,
 )
 from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry, address, clean
@@ -215,10 +216,16 @@ def _drawn(made: GenerateRecord) -> dict[str, object]:
         "From": made.image or "",
         "Strength": f"{made.strength:g}" if made.strength is not None else "",
         "Second pass": f"× {made.hires.scale:g}, {made.hires.strength:g}" if made.hires is not None else "",
+        "Regions": "; ".join(_region(region) for region in made.regions),
         "Clip skip": made.clip_skip if made.clip_skip > 1 else "",
         "Tags": ", ".join(made.tags),
         "Notes": made.notes,
     }
+
+
+def _region(region: RegionRecord) -> str:
+    place = region.mask or ", ".join(f"{edge:g}" for edge in region.box or ())
+    return f"{region.prompt} ({place}{f', {region.weight:g}' if region.weight != 1 else ''})"
 
 
 def _matched(document: Sidecar) -> dict[str, object]:

@@ -9,6 +9,8 @@ from typing import Final
 
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
 from aura_daemon.engines.stable_diffusion.guidance.inputs import PictureInputs
+from aura_daemon.engines.stable_diffusion.guidance.regions.places import Places
+from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import RegionalPrompt
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -55,7 +57,7 @@ class PictureTask:
     inputs: PictureInputs = field(default_factory=PictureInputs)
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
-    encoded: EncodedPrompt | None = None
+    encoded: EncodedPrompt | RegionalPrompt | None = None
     levers: tuple[str, ...] = ()
     costs: tuple[float, ...] = ()
     """Time of each evaluation of the UNet so far, by one that leaves nothing out."""
@@ -81,6 +83,15 @@ class PictureTask:
     def start(self) -> InitImage | None:
         """The image that it starts from, with its mask."""
         return self.inputs.start
+
+    def places(self, native_px: int) -> Places:
+        """Where its regions lie. A map is of all of the picture, so with one every prompt sees all of it."""
+        return Places(
+            regions=self.resolved.regions,
+            masks=self.inputs.region_masks,
+            image_px=self.start.picture.size if self.start is not None else None,
+            native_px=None if self.resolved.control else native_px,
+        )
 
     @property
     def job_id(self) -> str:

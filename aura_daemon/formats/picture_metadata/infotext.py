@@ -14,6 +14,12 @@ from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, SPEED, lost_settings
+from aura_daemon.formats.picture_metadata.region_settings import (
+    REGIONS,
+    have_boxes,
+    read_regions,
+    written_regions,
+)
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -117,6 +123,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
         "RNG": "CPU",
         "Hires upscale": _written(hires.scale if hires is not None else None),
         IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
+        REGIONS: written_regions(resolved.regions),
         SPEED: resolved.speed if resolved.speed is not Speed.EXACT else "",
         "Version": f"{PROGRAM} {version}",
     }
@@ -148,6 +155,9 @@ def parse(text: str) -> PictureSettings | None:
     strength = {"strength": _number(settings["Denoising strength"])} if "Denoising strength" in settings else {}
     if "Hires upscale" in settings:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
+    regions = read_regions(settings.get(REGIONS, ""))
+    if regions is not None and have_boxes(regions):
+        keys["regions"] = regions
     model, model_hash, version = (settings.get(name, "") for name in ("Model", "Model hash", "Version"))
     if version.startswith(PROGRAM):
         keys["speed"] = settings.get(SPEED, Speed.EXACT.value)  # the configuration may say otherwise

@@ -10,6 +10,7 @@ from PIL import Image
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.stable_diffusion.guidance.regions.places import RegionMask, read_region_masks
 from aura_daemon.engines.stable_diffusion.start_image import InitImage, read_start
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import GenerateRequest
@@ -38,7 +39,8 @@ class PictureInputs:
 
     start: InitImage | None = None
     further: Mapping[str, FurtherImage] = field(default_factory=dict)
-    """By the names that the request has for them."""
+    """Maps and pictures, by the names that the request has for them."""
+    region_masks: Mapping[str, RegionMask] = field(default_factory=dict)
 
 
 def read_inputs(task: Task, settings: EngineSettings) -> PictureInputs | Failure:
@@ -51,19 +53,22 @@ def read_inputs(task: Task, settings: EngineSettings) -> PictureInputs | Failure
     start = read_start(request, task.image, task.mask, settings)
     if isinstance(start, Failure):
         return start
+    masks = read_region_masks(task, settings)
+    if isinstance(masks, Failure):
+        return masks
     further = {}
-    for name in request.further_images:
+    for name in dict.fromkeys(one.image for one in (*request.control, *request.like)):
         content = task.further_images.get(name, b"")
         read = read_picture(content, name, settings)
         if isinstance(read, Failure):
             return read
         sha256 = hashlib.sha256(content).hexdigest()
         further[name] = FurtherImage(picture=read.image, name=name, sha256=sha256, warnings=read.warnings)
-    return PictureInputs(start=start, further=further)
+    return PictureInputs(start=start, further=further, region_masks=masks)
 
 
 def _not_drawn(request: GenerateRequest) -> Failure | None:
-    for key in ("control", "like", "regions", "upscale"):
+    for key in ("control", "like", "upscale"):
         if getattr(request, key):
             message = f"`{key}` is not drawn by this version"
             return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"leave out `{key}`")
