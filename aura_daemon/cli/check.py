@@ -24,6 +24,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, par
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.recipes.merging import is_recipe, task_of_pictures
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobs.guidance.regions import Region
 from aura_daemon.jobs.guidance.upscaling import Upscale
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
@@ -263,6 +264,8 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
         case GenerateRequest():
             seed = "drawn" if request.seed is None else str(request.seed)
             values = [f"{key}={_value_text(getattr(request, key))}" for key in differing]
+            if request.regions and "regions" not in differing:
+                values.append(f"regions={_value_text(request.regions)}")
             values += _checks(request.check) if request.check is not None else ()
             return "  ".join((f"seed {seed}", *values, " ".join(request.prompt.split())))
         case _:  # pragma: no cover
@@ -302,6 +305,9 @@ def _value_text(value: object) -> str:
             return "[" + ", ".join(map(_value_text, value)) + "]"
         case Lora() | Hires():
             return ":".join(map(str, astuple(value)))
+        case Region():
+            box = ", ".join(f"{edge:g}" for edge in value.box or ())
+            return f"{value.prompt!r} in {value.mask if value.mask is not None else box}"
         case str():
             return value if value and value.isprintable() and " " not in value else repr(value)
         case _:

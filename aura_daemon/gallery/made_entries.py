@@ -18,6 +18,7 @@ from aura_daemon.formats.sidecars.requests import (
     EnlargementRecord,
     GenerateRecord,
     GridRecord,
+    RegionRecord,
 )
 from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry, address, clean
@@ -230,10 +231,16 @@ def _drawn(made: GenerateRecord) -> dict[str, object]:
         "Like": ", ".join(f"{one.image} ({one.weight:g})" for one in made.like),
         "Second pass": f"× {made.hires.scale:g}, {made.hires.strength:g}" if made.hires is not None else "",
         "Enlarged": f"× {made.upscale.scale or 1:g}" if made.upscale is not None else "",
+        "Regions": "; ".join(_region(region) for region in made.regions),
         "Clip skip": made.clip_skip if made.clip_skip > 1 else "",
         "Tags": ", ".join(made.tags),
         "Notes": made.notes,
     }
+
+
+def _region(region: RegionRecord) -> str:
+    place = region.mask or ", ".join(f"{edge:g}" for edge in region.box or ())
+    return f"{region.prompt} ({place}{f', {region.weight:g}' if region.weight != 1 else ''})"
 
 
 def _matched(document: Sidecar) -> dict[str, object]:

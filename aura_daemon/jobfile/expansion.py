@@ -16,7 +16,9 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import with_region_prompts
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of
+from aura_daemon.jobfile.keys.region_prompts import regions_as_drawn
 from aura_daemon.jobfile.keys.seeds import seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.recipes.filling import Filled, escaped_prompt
@@ -137,6 +139,7 @@ class ExpansionPlan:
         filled = fill(keys)
         own = {key: value for key, value in filled.keys.items() if key != "grid" and value is not None}
         own |= {key: escaped_prompt(str(own[key])) for key in self.texts}
+        own |= with_region_prompts(own, escaped_prompt)
         if self.is_counted_by_folder:
             own["count"] = 1
         if self.is_varied_by_folder:
@@ -189,6 +192,10 @@ def plan_document(
     texts = _texts(lists, effective, parser, file=file, lines=lines)
     if isinstance(texts, tuple):
         return texts
+    if isinstance(regions := regions_as_drawn(own, lists, parser, file=file, lines=lines), tuple):
+        return regions
+    own |= regions.own
+    lists |= regions.lists
     if count is not None and seeds and seeds[0] + count > SEED_END:
         message = f"so many seeds do not fit between {seeds[0]} and 2**63, where seeds end"
         return (Problem(file=file, line=lines.get("count"), key="count", message=message, given=shown(count)),)

@@ -43,9 +43,10 @@ def remarks_on_request(request: Request | RegenerateRequest) -> tuple[str, ...]:
     if isinstance(request, RegenerateRequest):
         texts = {key: str(request.keys.get(key) or "") for key in ("prompt", "negative_prompt")}
     elif isinstance(request, GenerateRequest):
-        if not any(sign in request.prompt or sign in request.negative_prompt for sign in ("<", "--", "embedding:")):
-            return ()
         texts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+        texts |= {f"regions.{number}.prompt": region.prompt for number, region in enumerate(request.regions)}
+        if not any(sign in text for text in texts.values() for sign in ("<", "--", "embedding:")):
+            return ()
     else:
         return ()
     said = (

@@ -183,6 +183,10 @@ def with_loras_of_prompt(
     wrong = [("prompt", _NO_LORA, shown(tag)) for tag in tags.strange]
     if negative_tags.loras or negative_tags.strange:
         wrong.append(("negative_prompt", "names a LoRA, which belongs into `prompt`", shown(request.negative_prompt)))
+    for number, region in enumerate(request.regions):
+        named = extract_loras(region.prompt)
+        if named.loras or named.strange:
+            wrong.append((f"regions.{number}.prompt", _LORA_OF_ALL, shown(region.prompt)))
     loras = {_meant(lora.name, catalogue): lora for lora in (*request.loras, *tags.loras)}
     if len(loras) > MOST_LORAS:
         wrong.append(("prompt", f"names LoRAs beyond the {MOST_LORAS} that a job may have", str(len(loras))))
@@ -221,6 +225,9 @@ _NO_LORA: Final = (
     "holds what is no `<lora:NAME>` nor `<lora:NAME:WEIGHT>` with one WEIGHT"
     f" from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}: text encoder and U-Net have the same here"
 )
+
+
+_LORA_OF_ALL: Final = "names a LoRA, which belongs into the job's `prompt` or `loras`: it changes all of the picture"
 
 
 def _explained(problem: Problem, mapping: Mapping[str, object], task: str, written: str) -> Problem:

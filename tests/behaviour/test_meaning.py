@@ -56,6 +56,18 @@ SHAPED = (
     f"---\nprompt: {PLAIN} <lora:stars:1>\nseed: 1\nsteps: 4\n---\nprompt: {PLAIN}\nseed: 1\nsteps: 4\n"
 )
 
+REGIONS = ("a large red circle on a white background", "a large green star on a white background")
+"""Left and right."""
+
+APART = """\
+prompt: a red circle left, a green star right
+width: 128
+seed: 7
+regions:
+- {box: [0, 0, 0.5, 1], prompt: a large red circle on a white background}
+- {mask: right.png, prompt: a large green star on a white background}
+"""
+
 RESTYLE = 'task: generate\nimage: "{file}"\nprompt: "{caption}"\nstrength: 0.55\nseed: 3\n'
 """Of the recipes that are shipped, in words that aura-mini knows."""
 
@@ -78,6 +90,11 @@ def drop_first(inbox: Path) -> None:
     put(inbox / "sheet" / "plot.yaml", json.dumps({"seed": 1, "grid": True, "matrix": {"prompt": prompts}}))
     put(inbox / "seeds" / "stars.yaml", "\n---\n".join(map(json.dumps, SEEDS)))
     put(inbox / "loras" / "shapes.yaml", SHAPED)
+    put(inbox / "regions" / "masked.yaml", APART)
+    put(inbox / "regions" / "boxed.yaml", APART.replace("mask: right.png", "box: [0.5, 0, 1, 1]"))
+    right = Image.new("L", (64, 32), 0)
+    right.paste(255, (32, 0, 64, 32))
+    right.save(inbox / "regions" / "right.png")
     put(inbox / "checked" / "ring.yaml", f"prompt: {PROMPTS['ring']}\nseed: 7\nsteps: 4\nverify: true\nbest_of: 3\n")
     put(inbox / "loras" / "wrong.yaml", f"prompt: {PLAIN} <lora:star:1>\n")
     put(inbox / "restyled" / "_defaults.yaml", RESTYLE)
@@ -101,6 +118,14 @@ def drop_then(inbox: Path, outbox: Path) -> None:
     copy(outbox / "again" / "circle.png", inbox / "seen" / "circle.png")
     copy(outbox / "restyled" / "circle.json", inbox / "restyled" / "again.json")
     copy(outbox / "restyled" / "circle.png", inbox / "seen" / "restyled.png")
+    copy(outbox / "regions" / "boxed.png", inbox / "again" / "boxed.png")
+    copy(outbox / "regions" / "masked.json", inbox / "regions" / "again.json")
+    right = Image.new("L", (64, 32), 0)
+    right.paste(255, (32, 0, 64, 32))
+    right.save(inbox / "regions" / "right.png")
+    with Image.open(outbox / "regions" / "boxed.png") as apart:
+        for number, name in enumerate(("left", "right")):
+            apart.crop((number * 64, 0, number * 64 + 64, 64)).save(inbox / "seen" / f"{name}.png")
     (inbox / "sheet").mkdir(exist_ok=True)
     with Image.open(outbox / "sheet" / "plot-grid.png") as sheet:
         left, top = sheet.width - 2 * 64 - 4, sheet.height - 2 * 64 - 4
@@ -220,6 +245,18 @@ def test_a_picture_of_ours_becomes_the_same_pixels_and_a1111s_what_its_prompt_sa
     assert any("another program" in warning for warning in warnings)
     assert any("other then, aura-mini now" in warning for warning in warnings)
     assert drained.text("seen/circle") == f"{CIRCLE}\n"
+
+
+def test_regions_show_what_they_ask_for_and_sidecar_and_picture_make_the_same_pixels_again(drained: Drained) -> None:
+    assert tuple(drained.text(f"seen/{name}").strip() for name in ("left", "right")) == REGIONS
+    assert drained.pixels("regions/masked") == drained.pixels("regions/boxed") == drained.pixels("again/boxed")
+    assert drained.pixels("regions/again") == drained.pixels("regions/masked")
+    first, second = drained.sidecar("regions/masked"), drained.sidecar("regions/again")
+    assert first["request"] == second["request"]
+    assert first["request"]["regions"][1]["mask"] == "right.png"
+    assert [file["kind"] for file in first["ingredients"]] == ["region_mask"]
+    for name in ("regions/masked", "regions/again", "regions/boxed", "again/boxed"):
+        assert drained.sidecar(name)["warnings"] == []
 
 
 def test_what_aura_mini_does_not_know_is_said_in_sidecar_and_log(drained: Drained) -> None:

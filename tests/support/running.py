@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.families import FAMILIES
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -45,12 +47,19 @@ def run_alone(
     listener: Listener | None = None,
     *,
     mask: bytes | None = None,
+    further: Mapping[str, bytes] | None = None,
     start: Start = TOP,
 ) -> Outcome:
     """The outcome of one request that runs by itself."""
     listener = listener or Listener()
     job_id = f"job-{len(listener.results)}"
-    session.run(
-        [Task(job_id=job_id, request=request, image=image, image_name=image_name, mask=mask)], listener, start=start
+    task = Task(
+        job_id=job_id,
+        request=request,
+        image=image,
+        image_name=image_name,
+        mask=mask,
+        further_images=further or {},
     )
+    session.run([task], listener, start=start)
     return listener.results[job_id].outcome

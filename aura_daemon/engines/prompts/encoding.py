@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import torch
 
@@ -44,6 +44,31 @@ Key: TypeAlias = tuple[Window, int, Hashable]
 ONE_STEP: Final = PassSteps(steps=1, taken=1)
 
 
+class PassPrompt(Protocol):
+    """What a picture is told in one pass: parts that noise is predicted for, and how these are put together."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether both prompts are one text each, the same at all steps, and everywhere in the picture."""
+
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+
+    @property
+    def is_opposed(self) -> bool:
+        """Whether parts pull away from the negative prompt without guidance too."""
+
+    def part(self, number: int, step: int) -> torch.Tensor:
+        """The embeddings of a part at a step, from 1."""
+
+    def negative(self, step: int) -> torch.Tensor:
+        """Those of the negative prompt."""
+
+    def composed(self, parts: Sequence[torch.Tensor], negative: torch.Tensor | None) -> torch.Tensor:
+        """The noise of all parts together, `[1, 4, H / 8, W / 8]` as each; `negative`: where guided, or opposed."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodedPass:
     """The embeddings of one pass, `[1, 77 * windows, D]` for each of its texts."""
@@ -56,6 +81,16 @@ class EncodedPass:
         """Whether both prompts are one text each, the same at all steps."""
         return self.texts.is_constant
 
+    @property
+    def count(self) -> int:
+        """The texts that `AND` joins."""
+        return len(self.texts.parts)
+
+    @property
+    def is_opposed(self) -> bool:
+        """Whether texts are joined, or one does not count once."""
+        return self.texts.composes
+
     def part(self, number: int, step: int) -> torch.Tensor:
         """Those of a part at a step, from 1."""
         return self.embeddings[self.texts.parts[number].at(step)]
@@ -64,6 +99,18 @@ class EncodedPass:
         """Those of the negative prompt at a step, from 1; only where guidance is on or parts are composed."""
         assert self.texts.negative is not None
         return self.embeddings[self.texts.negative.at(step)]
+
+    def composed(self, parts: Sequence[torch.Tensor], negative: torch.Tensor | None) -> torch.Tensor:
+        """Liu et al. 2022, eq. 11: u + sum of w_i * (c_i - u).
+
+        u is the noise of the negative prompt, c_i that of part i with weight w_i.
+        """
+        if not self.is_opposed:
+            return parts[0]
+        assert negative is not None
+        away = negative.float()
+        pulls = [part.weight * (noise.float() - away) for part, noise in zip(self.texts.parts, parts, strict=True)]
+        return (away + sum(pulls)).to(parts[0].dtype)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +124,11 @@ class EncodedPrompt:
     inversions: tuple[Ingredient, ...] = ()
     """The textual inversions that the prompts name."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The different texts of the prompt, in turn."""
+        return self.texts.said
 
     def of_pass(self, number: int) -> EncodedPass:
         """The embeddings of a pass, from 0."""
@@ -112,10 +164,12 @@ class PromptEncoder:
         clip_skip: int = 1,
         guided: bool = True,
         adapted: Hashable = (),
+        least_windows: int = 1,
     ) -> EncodedPrompt | Failure:
         """Encodes both prompts; a Failure for a clip_skip or a textual inversion that this model cannot use.
 
-        `adapted`: what else the encoder's output depends on at present: its LoRAs with their weights.
+        `adapted`: what else the encoder's output depends on at present: its LoRAs with their weights. `least_windows`:
+        shorter prompts are filled up with empty windows.
         """
         layers = self._encoder.config.num_hidden_layers
         if clip_skip > layers:
@@ -130,7 +184,7 @@ class PromptEncoder:
             if isinstance(found := self._windows(text, used), Failure):
                 return found
             cut[text] = found
-        most = max(map(len, cut.values()))
+        most = max(least_windows, *map(len, cut.values()))
         if len(cut) * most > MOST_WINDOWS and len(cut) > 2:
             message = f"the prompts are {len(cut)} texts in turn, of {most} windows: more than {MOST_WINDOWS} windows"
             mend = "shorten the prompts, or let fewer words take turns in `[one|other]`"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -32,6 +33,11 @@ from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters impo
     SeenPicture,
     UnusableAdapter,
 )
+from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import (
+    RegionalPass,
+    RegionalPrompt,
+    regional_prompt,
+)
 from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
@@ -39,7 +45,14 @@ from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
 from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
-from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
+from aura_daemon.engines.stable_diffusion.steps import (
+    AllCancelled,
+    StepReporter,
+    counted_passes,
+    second_px,
+    sizes_px,
+    standstill,
+)
 from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of, unheard
 from aura_daemon.formats.prompts.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Payload, Produced
@@ -58,6 +71,8 @@ class _PictureLatents:
     tensor: torch.Tensor
     random: torch.Generator
     start: InitImage | None
+    has_regions: bool
+    """They are decoded in tiles: in a whole picture what stands in one region shifts the colours of others."""
 
 
 class Generator:
@@ -135,6 +150,8 @@ class Generator:
         obstacle = encode.lacking(resolved.format) or standstill(resolved)
         if task.start is not None:
             obstacle = obstacle or task.start.obstacle(resolved.width, resolved.height)
+        places = task.places(self.files.own.native_size_px)
+        obstacle = obstacle or places.obstacle(resolved.width, resolved.height)
         if obstacle is not None:
             return obstacle
         task.clock.restart()
@@ -142,13 +159,18 @@ class Generator:
             task.loras = self.adapters.put_on(resolved.loras)
         except UnusableLora as unusable:
             return unusable.failure
-        encoded = self.prompting.encode(
-            resolved.prompt,
-            resolved.negative_prompt,
+        encoding = partial(
+            self.prompting.encode,
+            negative_prompt=resolved.negative_prompt,
             passes=counted_passes(resolved),
             clip_skip=resolved.clip_skip,
             guided=self.files.own.is_guided(resolved.guidance_scale),
             adapted=self.adapters.state,
+        )
+        encoded = (
+            regional_prompt(resolved.prompt, places, sizes_px(resolved), encoding)
+            if resolved.regions
+            else encoding(resolved.prompt)
         )
         if isinstance(encoded, Failure):
             return encoded
@@ -207,15 +229,17 @@ class Generator:
         small = thumbnail(picture, wanted=self._thumbnails)
         clock.ended("filed_s")
         extension = f".{resolved.format}"
+        places = task.places(self.files.own.native_size_px)
         black = BLACK if is_black and not flagged else ""
         start = task.start
         warnings = (
             *task.notes,
-            *unheard(resolved, self.files, composes=encoded.of_pass(0).texts.composes),
+            *unheard(resolved, self.files, composes=encoded.of_pass(0).is_opposed),
             *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *maps.warnings,
             *task.inputs.warnings_of(one.image for one in resolved.like),
+            *places.warnings(resolved.width, resolved.height),
             *encoded.warnings,
             *self.pipelines.warnings,
             *self._warnings(encoded, resolved.width, resolved.height),
@@ -244,6 +268,7 @@ class Generator:
                 *(start.ingredients if start is not None else ()),
                 *maps.ingredients,
                 *self._reader.ingredients(resolved.like, task.inputs.further),
+                *places.ingredients,
             ),
             windows=encoded.windows,
             versions=versions(),
@@ -303,23 +328,28 @@ class Generator:
             task.clock.ended("denoised_s")
             task.passed(denoised.plan)
         return [
-            _PictureLatents(tensor=denoised.latents[place : place + 1], random=random[place], start=fitted[place])
+            _PictureLatents(
+                tensor=denoised.latents[place : place + 1],
+                random=random[place],
+                start=fitted[place],
+                has_regions=isinstance(encoded[place], RegionalPass),
+            )
             for place in range(len(tasks))
         ]
 
     def _decoded(self, latents: _PictureLatents) -> tuple[Image.Image, bool] | None:
         """The picture, and whether it is black; None where it is NaN."""
-        decoded = self.pipelines.decode(latents.tensor, latents.random)
+        decoded = self.pipelines.decode(latents.tensor, latents.random, in_tiles=latents.has_regions)
         if decoded is None or latents.start is None:
             return decoded
         return latents.start.around(decoded[0]), decoded[1]
 
-    def _warnings(self, encoded: EncodedPrompt, width: int, height: int) -> list[str]:
+    def _warnings(self, encoded: EncodedPrompt | RegionalPrompt, width: int, height: int) -> list[str]:
         """Warnings about what the embedded model cannot draw."""
         # A textual inversion may teach the embedded model words that it does not list.
         if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
         from aura_daemon.mini.knowledge import prompt_warnings
 
-        of_texts = (prompt_warnings(plain_text(text), width, height) for text in encoded.texts.said)
+        of_texts = (prompt_warnings(plain_text(text), width, height) for text in encoded.said)
         return list(dict.fromkeys(chain.from_iterable(of_texts)))

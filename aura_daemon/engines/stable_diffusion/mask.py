@@ -6,6 +6,7 @@ layer of a painting program; or a picture, or black, out of which a hole was cut
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,18 +30,37 @@ LEAST_PAINT: Final = 0.75
 SAMPLE_PX: Final = 256
 """Of either side: as much as is looked at of the opaque parts."""
 
-MEND: Final = "paint white what is to be drawn anew, and black what stays"
+STRETCHED: Final = 0.01
+"""The difference in shape between a mask and its picture of which the user is told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaskPurpose:
+    """What the white parts of a mask are for, in words."""
+
+    nothing: str
+    everything: str
+    holes: str
+    mend: str
+
+
+DRAWN_ANEW: Final = MaskPurpose(
+    nothing="so it selects nothing to draw anew",
+    everything="all of the image is drawn anew",
+    holes="its transparent parts are drawn anew, and what is opaque stays",
+    mend="paint white what is to be drawn anew, and black what stays",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mask:
-    """Mode L; values from `LEAST_WHITE` are drawn anew."""
+    """Mode L; values from `LEAST_WHITE` are selected."""
 
     picture: Image.Image
     warnings: tuple[str, ...] = ()
 
 
-def read_mask(content: bytes, name: str, settings: EngineSettings) -> Mask | Failure:
+def read_mask(content: bytes, name: str, settings: EngineSettings, purpose: MaskPurpose = DRAWN_ANEW) -> Mask | Failure:
     """The mask; a Failure where it selects nothing."""
     read = read_picture(content, name, settings, ground=Ground.BLACK)
     if isinstance(read, Failure):
@@ -48,11 +68,11 @@ def read_mask(content: bytes, name: str, settings: EngineSettings) -> Mask | Fai
     picture, warnings = read.image.convert("L"), read.warnings
     if read.alpha is not None and not _is_painted(read.image, read.alpha):
         picture = ImageOps.invert(read.alpha)
-        warnings += (f"{name}: its transparent parts are drawn anew, and what is opaque stays",)
+        warnings += (f"{name}: {purpose.holes}",)
     if selects_nothing(picture):
-        return nothing_selected(name)
+        return nothing_selected(name, purpose=purpose)
     if not any(picture.histogram()[:LEAST_WHITE]):
-        warnings += (f"{name}: it selects everything, so all of the image is drawn anew",)
+        warnings += (f"{name}: it selects everything, so {purpose.everything}",)
     return Mask(picture=picture, warnings=warnings)
 
 
@@ -61,10 +81,24 @@ def selects_nothing(picture: Image.Image) -> bool:
     return not any(picture.histogram()[LEAST_WHITE:])
 
 
-def nothing_selected(name: str, within: str = "") -> Failure:
+def nothing_selected(name: str, within: str = "", purpose: MaskPurpose = DRAWN_ANEW) -> Failure:
     """The failure of a mask that is nowhere white."""
-    message = f"{name} is nowhere white{within}, so it selects nothing to draw anew"
-    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=MEND)
+    message = f"{name} is nowhere white{within}, {purpose.nothing}"
+    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=purpose.mend)
+
+
+def fitted_mask(mask: Image.Image, of_px: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    """Stretched over a whole picture of `of_px`, then cropped to another shape and scaled with it; black and white."""
+    mask = mask.resize(of_px, Image.Resampling.BILINEAR)
+    mask = ImageOps.fit(mask, size, Image.Resampling.BILINEAR)
+    return mask.point(lambda value: 255 if value >= LEAST_WHITE else 0)
+
+
+def stretched(name: str, mask: Image.Image, of_px: tuple[int, int], of: str = "image") -> Iterator[str]:
+    """What is told where a mask has not the shape of its picture."""
+    (width, height), (across, down) = mask.size, of_px
+    if abs(width * down / (height * across) - 1) > STRETCHED:
+        yield f"{name}: it is {width}x{height}, and the {of} {across}x{down}: it is stretched over the whole {of}"
 
 
 def _is_painted(picture: Image.Image, alpha: Image.Image) -> bool:

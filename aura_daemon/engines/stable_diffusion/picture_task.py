@@ -12,6 +12,8 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
 from aura_daemon.engines.stable_diffusion.guidance.inputs import PictureInputs
 from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapter_files import AdapterFiles
+from aura_daemon.engines.stable_diffusion.guidance.regions.places import Places
+from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import RegionalPrompt
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -62,7 +64,7 @@ class PictureTask:
     """Those that read the pictures that it is to be like, by name."""
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
-    encoded: EncodedPrompt | None = None
+    encoded: EncodedPrompt | RegionalPrompt | None = None
     levers: tuple[str, ...] = ()
     costs: tuple[float, ...] = ()
     """Time of each evaluation of the UNet so far, by one that leaves nothing out."""
@@ -88,6 +90,15 @@ class PictureTask:
     def start(self) -> InitImage | None:
         """The image that it starts from, with its mask."""
         return self.inputs.start
+
+    def places(self, native_px: int) -> Places:
+        """Where its regions lie. A map is of all of the picture, so with one every prompt sees all of it."""
+        return Places(
+            regions=self.resolved.regions,
+            masks=self.inputs.region_masks,
+            image_px=self.start.picture.size if self.start is not None else None,
+            native_px=None if self.resolved.control else native_px,
+        )
 
     @property
     def job_id(self) -> str:

@@ -22,7 +22,7 @@ from aura_daemon.engines.compiled.captured_unet import is_in_parts
 from aura_daemon.engines.compiled.stand_in import stand_in
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.prompts.encoding import EncodedPass
+from aura_daemon.engines.prompts.encoding import PassPrompt
 from aura_daemon.engines.stable_diffusion.guidance.controls.controlled_unet import (
     GuidedSteps,
     MapInUse,
@@ -31,6 +31,8 @@ from aura_daemon.engines.stable_diffusion.guidance.controls.controlled_unet impo
 )
 from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import SeenPicture
 from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.attention import seeing, token_count, with_pictures
+from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import RegionalPass
+from aura_daemon.engines.stable_diffusion.guidance.regions.regional_unet import RegionalUNet
 from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
 from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
 from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, Levers, PassPlan, pass_plan
@@ -120,7 +122,7 @@ class Pipelines:
     def denoise(
         self,
         resolved: ResolvedGenerate,
-        encoded: Sequence[EncodedPass],
+        encoded: Sequence[PassPrompt],
         start: InitImage | None,
         random: Sequence[torch.Generator],
         stepped: Stepped,
@@ -187,18 +189,21 @@ class Pipelines:
                 self._give_back()
         return Denoised(latents=latents, plan=plan())
 
-    def decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:
+    def decode(
+        self, latents: torch.Tensor, random: torch.Generator, *, in_tiles: bool = False
+    ) -> tuple[Image.Image, bool] | None:
         """Latents to a picture, and whether it is black; None where the picture is NaN.
 
+        `in_tiles`: of the size that the decoder was trained at, on every rung.
         A picture that is black or NaN is decoded once more in float32: half precision overflows in some VAEs.
         """
         vae = self._tiny if self._tiny is not None and self._files.at_turbo else self._parts.pipe.vae
-        image = self._decoded(vae, latents, random)
+        image = self._decoded(vae, latents, random, in_tiles=in_tiles)
         if _is_spoilt(image) and (before := vae.dtype) != torch.float32:
             logger.warning("the picture is black or NaN in {}: decoding once more in float32", self._placement.dtype)
             vae.to(torch.float32)
             try:
-                image = self._decoded(vae, latents, random)
+                image = self._decoded(vae, latents, random, in_tiles=in_tiles)
             finally:
                 vae.to(before)
         if not bool(torch.isfinite(image).all()):
@@ -230,24 +235,29 @@ class Pipelines:
                 logger.warning("{} shows no previews, the VAE does: {}", self._files.decoder.name, error)
         return self._tiny
 
-    def _decoded(self, vae: Any, latents: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
+    def _decoded(
+        self, vae: Any, latents: torch.Tensor, random: torch.Generator | None, *, in_tiles: bool = False
+    ) -> torch.Tensor:
         offloaded = self._parts.vae if vae is self._parts.pipe.vae else None
         height, width = (length * MULTIPLE_PX for length in latents.shape[-2:])
-        with self._tiling(width, height, vae), offloaded.onloaded() if offloaded is not None else nullcontext():
+        with (
+            self._tiling(width, height, vae, always=in_tiles),
+            offloaded.onloaded() if offloaded is not None else nullcontext(),
+        ):
             decoded: torch.Tensor = vae.decode(
                 latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False, generator=random
             )[0]
         return decoded
 
     @contextmanager
-    def _tiling(self, width: int, height: int, decoder: Any = None) -> Iterator[None]:
-        """Has the VAE, or another decoder, work tile by tile meanwhile, on the rungs that do so."""
+    def _tiling(self, width: int, height: int, decoder: Any = None, *, always: bool = False) -> Iterator[None]:
+        """Has the VAE, or another decoder, work tile by tile meanwhile, on the rungs that do so, or `always`."""
         measures, native_px = self._placement.measures, int(self._parts.pipe.vae.config.sample_size)
         vae = decoder if decoder is not None else self._parts.pipe.vae
-        if not measures.tiles:
+        if not measures.tiles and not always:
             yield
             return
-        side = tile_px(native_px, measures, Extent(width=width, height=height))
+        side = tile_px(native_px, measures, Extent(width=width, height=height)) if measures.tiles else native_px
         vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // MULTIPLE_PX
         vae.enable_tiling()
         try:
@@ -269,7 +279,7 @@ class Pipelines:
 @contextmanager
 def _unet_of_pass(
     pipe: Any,
-    pictures: Sequence[EncodedPass],
+    pictures: Sequence[PassPrompt],
     plan: Callable[[], PassPlan],
     *,
     caches: bool,
@@ -283,7 +293,11 @@ def _unet_of_pass(
     """
     whole = pipe.unet
     if not all(picture.is_plain for picture in pictures):
-        pipe.unet = PromptedUNet(pipe.unet, pictures, steps.tell if steps is not None else None)
+        pipe.unet = (
+            RegionalUNet(pipe.unet, pictures[0], steps)
+            if isinstance(pictures[0], RegionalPass)  # such a picture runs alone
+            else PromptedUNet(pipe.unet, pictures, steps.tell if steps is not None else None)
+        )
     if caches:
         pipe.unet = FeatureCachingUNet(pipe.unet, plan)
     if limits:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import torch
 
-from aura_daemon.engines.prompts.encoding import EncodedPass
+from aura_daemon.engines.prompts.encoding import PassPrompt
 
 NEGATIVE: Final = -1
 """Stands for the negative prompt, where a part of the prompt has its number."""
@@ -19,13 +19,12 @@ Row: TypeAlias = tuple[int, int]
 class PromptedUNet:
     """A UNet that is told other texts at each evaluation, and that composes the parts of a prompt.
 
-    Liu et al. 2022, eq. 11: u + sum of w_i * (c_i - u), where u is the noise of the negative prompt and c_i that of
-    part i with weight w_i. diffusers' guidance then multiplies the sum. No more rows are computed at once than
-    diffusers hands over, so that a prompt of many parts takes no more memory than a plain one.
+    diffusers' guidance then multiplies what they are together. No more rows are computed at once than diffusers hands
+    over, so that a prompt of many parts takes no more memory than a plain one.
     """
 
     def __init__(
-        self, unet: Any, pictures: Sequence[EncodedPass], tell: Callable[[Sequence[bool]], None] | None = None
+        self, unet: Any, pictures: Sequence[PassPrompt], tell: Callable[[Sequence[bool]], None] | None = None
     ) -> None:
         """`tell`: is told before each call of the UNet which of its rows are of prompts, and which of negative ones."""
         self._unet = unet
@@ -70,15 +69,12 @@ class PromptedUNet:
 
     def _composed(self, number: int, noise: dict[Row, torch.Tensor]) -> torch.Tensor:
         """The noise of all parts of a picture together."""
-        texts = self._pictures[number].texts
-        if not texts.composes:
-            return noise[number, 0]
-        negative = noise[number, NEGATIVE].float()
-        pulls = [part.weight * (noise[number, place].float() - negative) for place, part in enumerate(texts.parts)]
-        return (negative + sum(pulls)).to(noise[number, 0].dtype)
+        picture = self._pictures[number]
+        parts = [noise[number, part] for part in range(picture.count)]
+        return picture.composed(parts, noise.get((number, NEGATIVE)))
 
 
-def rows_of(pictures: Sequence[EncodedPass], *, guided: bool) -> list[Row]:
+def rows_of(pictures: Sequence[PassPrompt], *, guided: bool) -> list[Row]:
     """What the UNet predicts noise for at each evaluation: first in the order of diffusers' rows, then what is beyond.
 
     Parts pull away from the negative prompt without guidance too.
@@ -87,7 +83,7 @@ def rows_of(pictures: Sequence[EncodedPass], *, guided: bool) -> list[Row]:
     first = [*([(number, NEGATIVE) for number in numbers] if guided else []), *((number, 0) for number in numbers)]
     beyond = []
     for number, picture in enumerate(pictures):
-        if not guided and picture.texts.composes:
+        if not guided and picture.is_opposed:
             beyond.append((number, NEGATIVE))
-        beyond += [(number, part) for part in range(1, len(picture.texts.parts))]
+        beyond += [(number, part) for part in range(1, picture.count)]
     return [*first, *beyond]

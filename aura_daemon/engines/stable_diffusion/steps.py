@@ -77,6 +77,12 @@ def second_px(resolved: ResolvedGenerate) -> tuple[int, int]:
     return round_px(resolved.width * scale), round_px(resolved.height * scale)
 
 
+def sizes_px(resolved: ResolvedGenerate) -> tuple[tuple[int, int], ...]:
+    """Width and height of each pass."""
+    first = resolved.width, resolved.height
+    return (first, second_px(resolved)) if resolved.hires is not None else (first,)
+
+
 def steps_of(resolved: ResolvedGenerate) -> int:
     """Steps of all passes together."""
     return sum(_steps_of_passes(resolved))

@@ -21,6 +21,12 @@ from aura_daemon.formats.picture_metadata.lost_settings import (
     UPSCALER,
     lost_settings,
 )
+from aura_daemon.formats.picture_metadata.region_settings import (
+    REGIONS,
+    have_boxes,
+    read_regions,
+    written_regions,
+)
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -125,6 +131,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
         "Hires upscale": _written(hires.scale if hires is not None else None),
         IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
         **written_controls(resolved.control),
+        REGIONS: written_regions(resolved.regions),
         SPEED: resolved.speed if resolved.speed is not Speed.EXACT else "",
         "Version": f"{PROGRAM} {version}",
     }
@@ -161,6 +168,9 @@ def parse(text: str) -> PictureSettings | None:
     if UPSCALE_BY in settings:
         named = {"model": settings[UPSCALER]} if settings.get(UPSCALER, "None") != "None" else {}
         keys["upscale"] = {"scale": _number(settings[UPSCALE_BY]), **named}
+    regions = read_regions(settings.get(REGIONS, ""))
+    if regions is not None and have_boxes(regions):
+        keys["regions"] = regions
     model, model_hash, version = (settings.get(name, "") for name in ("Model", "Model hash", "Version"))
     if version.startswith(PROGRAM):
         keys["speed"] = settings.get(SPEED, Speed.EXACT.value)  # the configuration may say otherwise

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from aura_daemon.formats.picture_metadata.control_settings import SETTING, read_controls
+from aura_daemon.formats.picture_metadata.region_settings import REGIONS, have_boxes, read_regions
 
 IMAGE_STRENGTH: Final = "Image strength"
 """Our own setting: a picture from an image in two passes, which A1111 does not make, has two strengths."""
@@ -55,9 +56,13 @@ def lost_settings(settings: Mapping[str, str]) -> Iterator[str]:
         yield "it was made from another image, which it does not hold: it is drawn from the prompt alone"
     if "Hires resize" in settings and "Hires upscale" not in settings:
         yield f"its second pass went to {settings['Hires resize']}, not by a factor: it is left out"
-    passed_over = _TAKEN_OVER | _ABOUT_THE_FILE | (_ABOUT_THE_IMAGE if is_from_image else frozenset())
     if modules := read_controls(settings)[1]:
         yield f"its maps were prepared by {', '.join(modules)}, which is not here: the image has to be the map"
+    regions = read_regions(settings.get(REGIONS, ""))
+    if regions is not None and not have_boxes(regions):
+        yield "its regions have masks, which it does not hold: it is drawn without regions"
+    taken_over = _TAKEN_OVER | ({REGIONS} if regions is not None else frozenset())
+    passed_over = taken_over | _ABOUT_THE_FILE | (_ABOUT_THE_IMAGE if is_from_image else frozenset())
     others = {
         name: value
         for name, value in settings.items()

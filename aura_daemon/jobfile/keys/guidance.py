@@ -250,6 +250,26 @@ def with_names(keys: Mapping[str, object], renamed: Callable[[object], object]) 
     return found
 
 
+def region_prompts(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The prompts of the regions in keys that were not checked yet, each with its place."""
+    for number, region in enumerate(_mappings(keys.get("regions"))):
+        if isinstance(text := region.get("prompt"), str):
+            yield f"regions.{number}.prompt", text
+
+
+def with_region_prompts(keys: Mapping[str, object], changed: Callable[[str], str]) -> dict[str, object]:
+    """The regions in these keys with other prompts; nothing where there are none."""
+
+    def one(value: object) -> object:
+        is_prompted = isinstance(value, Mapping) and isinstance(value.get("prompt"), str)
+        return {**value, "prompt": changed(value["prompt"])} if is_prompted else value  # type: ignore[dict-item,index]
+
+    if "regions" not in keys:
+        return {}
+    value = keys["regions"]
+    return {"regions": [one(item) for item in value] if isinstance(value, list | tuple) else one(value)}
+
+
 def _mappings(value: object) -> Iterator[Mapping[str, object]]:
     values = value if isinstance(value, list | tuple) else [value]
     return (one for one in values if isinstance(one, Mapping))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aura_daemon.jobfile.keys.guidance import with_names
+from aura_daemon.jobfile.keys.guidance import region_prompts, with_names, with_region_prompts
 from aura_daemon.jobfile.keys.output_name import FIELDS, fit
 from aura_daemon.jobfile.recipes.subject import NOBODY, PictureFacts, Subject, name_of
 from aura_daemon.jobfile.templates import escape_choices
@@ -56,6 +56,7 @@ def texts_in(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         for index, value in enumerate(values if isinstance(values, list) else ()):
             if isinstance(value, str):
                 yield f"matrix.{key}.{index}", value
+    yield from region_prompts(keys)
     tags = keys.get("tags")
     for index, tag in enumerate(tags if isinstance(tags, list | tuple) else ()):
         if isinstance(tag, str):
@@ -99,6 +100,7 @@ def with_choices_kept(keys: Mapping[str, object]) -> dict[str, object]:
         return kept_escaped(value) if isinstance(value, str) else value
 
     found: dict[str, object] = {**keys, **{key: kept(keys[key]) for key in PROMPTS if key in keys}}
+    found |= with_region_prompts(keys, kept_escaped)
     if isinstance(matrix := keys.get("matrix"), Mapping):
         lists = {key: [*map(kept, matrix[key])] for key in PROMPTS if isinstance(matrix.get(key), list)}
         found["matrix"] = {**matrix, **lists}
@@ -126,6 +128,8 @@ def filled_in(keys: Mapping[str, object], task: object, subject: Subject, *, pro
                 found[key] = filled(text, value.of(one_line))
             elif prompts:
                 found[key] = filled(text, value.of(literal), is_prompt=True)
+    if is_drawn and prompts:
+        found |= with_region_prompts(keys, lambda text: filled(text, value.of(literal), is_prompt=True))
     if isinstance(text := keys.get(OUTPUT), str):
         found[OUTPUT] = filled(text, value.of(fit, but=FIELDS))
     if isinstance(tags := keys.get("tags"), list | tuple):

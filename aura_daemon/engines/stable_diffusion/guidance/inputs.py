@@ -10,10 +10,11 @@ from PIL import Image
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.stable_diffusion.guidance.regions.places import RegionMask, read_region_masks
 from aura_daemon.engines.stable_diffusion.start_image import InitImage, read_start
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
+from aura_daemon.jobs.results import Failure, Ingredient, IngredientKind
 from aura_daemon.jobs.tasks import Task
 
 
@@ -38,7 +39,8 @@ class PictureInputs:
 
     start: InitImage | None = None
     further: Mapping[str, FurtherImage] = field(default_factory=dict)
-    """By the names that the request has for them."""
+    """Maps and pictures, by the names that the request has for them."""
+    region_masks: Mapping[str, RegionMask] = field(default_factory=dict)
 
     def warnings_of(self, names: Iterable[str]) -> tuple[str, ...]:
         """What was read otherwise than the owners of these files may expect."""
@@ -49,26 +51,19 @@ def read_inputs(task: Task, settings: EngineSettings) -> PictureInputs | Failure
     """Decodes what the request names."""
     request = task.request
     assert isinstance(request, GenerateRequest)
-    lacking = _not_drawn(request)
-    if lacking is not None:
-        return lacking
     start = read_start(request, task.image, task.mask, settings)
     if isinstance(start, Failure):
         return start
+    masks = read_region_masks(task, settings)
+    if isinstance(masks, Failure):
+        return masks
     further = {}
-    for name in request.further_images:
+    maps, pictures = (one.image for one in request.control), (one.image for one in request.like)
+    for name in dict.fromkeys((*maps, *pictures)):
         content = task.further_images.get(name, b"")
         read = read_picture(content, name, settings)
         if isinstance(read, Failure):
             return read
         sha256 = hashlib.sha256(content).hexdigest()
         further[name] = FurtherImage(picture=read.image, name=name, sha256=sha256, warnings=read.warnings)
-    return PictureInputs(start=start, further=further)
-
-
-def _not_drawn(request: GenerateRequest) -> Failure | None:
-    for key in ("regions",):
-        if getattr(request, key):
-            message = f"`{key}` is not drawn by this version"
-            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"leave out `{key}`")
-    return None
+    return PictureInputs(start=start, further=further, region_masks=masks)

@@ -57,6 +57,8 @@ class GuidedSteps:
         self.now = -1
         self.prompts: Sequence[bool] | None = None
         """None: as diffusers has them, those of negative prompts first."""
+        self.view: Callable[[torch.Tensor], torch.Tensor] = lambda pixels: pixels
+        """The part of the picture's pixels that is computed now."""
 
     @property
     def count(self) -> int:
@@ -141,7 +143,8 @@ class ControlledUNet:
             if not one.guides(self._steps.now, self._steps.count):
                 continue
             one.has_guided = True
-            residuals = _added(residuals, _residuals(one, sample, timestep, read, prompts))
+            pixels = self._steps.view(one.pixels)
+            residuals = _added(residuals, _residuals(one, pixels, sample, timestep, read, prompts))
         given = dict(arguments, return_dict=False)
         if residuals is not None:
             down, middle = residuals
@@ -170,7 +173,12 @@ def guided_by_maps(
 
 
 def _residuals(
-    one: MapInUse, sample: torch.Tensor, timestep: Any, texts: torch.Tensor, prompts: Sequence[bool]
+    one: MapInUse,
+    pixels: torch.Tensor,
+    sample: torch.Tensor,
+    timestep: Any,
+    texts: torch.Tensor,
+    prompts: Sequence[bool],
 ) -> Residuals | None:
     """What one network adds to the UNet's blocks; None where it leaves all of these rows alone."""
     chosen = [number for number, is_prompt in enumerate(prompts) if is_prompt or not one.guides_prompts_alone]
@@ -183,7 +191,7 @@ def _residuals(
         seen[:, : one.net.config.in_channels],  # a UNet for inpainting is told the mask beside the latents
         timestep,
         encoder_hidden_states=read,
-        controlnet_cond=one.pixels.to(sample).expand(len(seen), -1, -1, -1).contiguous(),
+        controlnet_cond=pixels.to(sample).expand(len(seen), -1, -1, -1).contiguous(),
         conditioning_scale=1.0 if fades else control.weight,
         guess_mode=one.guides_prompts_alone,
         return_dict=False,

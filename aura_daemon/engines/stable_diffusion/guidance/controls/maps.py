@@ -12,7 +12,7 @@ import numpy
 import torch
 from PIL import Image, ImageFilter, ImageOps
 
-from aura_daemon.engines.stable_diffusion.start_image import STRETCHED
+from aura_daemon.engines.stable_diffusion.mask import STRETCHED
 from aura_daemon.jobs.guidance.controls import Preparation
 
 Grey: TypeAlias = numpy.ndarray[Any, Any]

@@ -14,14 +14,15 @@ from typing import Any, cast
 import torch
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 
-from aura_daemon.engines.prompts.encoding import EncodedPass
+from aura_daemon.engines.prompts.encoding import EncodedPass, PassPrompt
 from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import SeenPicture, attentions
+from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import RegionalPass
 
 
 class PicturedPass:
     """The texts of a pass, with the tokens of pictures behind each."""
 
-    def __init__(self, told: EncodedPass, pictures: Sequence[SeenPicture]) -> None:
+    def __init__(self, told: PassPrompt, pictures: Sequence[SeenPicture]) -> None:
         self._told = told
         self._tokens = [one.tokens for one in pictures]
         self._negative = [one.negative for one in pictures]
@@ -86,11 +87,15 @@ def seeing(unet: Any, pictures: Sequence[SeenPicture]) -> Iterator[None]:
             attention.set_processor(processor)
 
 
-def with_pictures(encoded: Sequence[EncodedPass], pictures: Sequence[SeenPicture]) -> Sequence[EncodedPass]:
+def with_pictures(encoded: Sequence[PassPrompt], pictures: Sequence[SeenPicture]) -> Sequence[PassPrompt]:
     """What a pass is told, with the pictures."""
     if not pictures:
         return encoded
-    return [cast("EncodedPass", PicturedPass(one, pictures)) for one in encoded]
+
+    def pictured(told: PassPrompt) -> EncodedPass:
+        return cast("EncodedPass", PicturedPass(told, pictures))
+
+    return [one.told(pictured) if isinstance(one, RegionalPass) else pictured(one) for one in encoded]
 
 
 def token_count(pictures: Sequence[SeenPicture]) -> int:
