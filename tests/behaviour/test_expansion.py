@@ -142,6 +142,16 @@ def test_check_holds_names_to_the_configuration(
     assert all(len(line) == 20 and line.endswith("…") for line in lines[1:])
 
 
+def test_check_shows_the_regions_of_a_job(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(house.root)
+    region = "- {box: [0, 0, 0.5, 1], prompt: a star}\n- {mask: m.png, prompt: a ring}"
+    Path("a.yaml").write_text(f"prompt: x\nseed: 1\nregions:\n{region}\n")
+    assert check.check([Path("a.yaml")], expand=True) == 0
+    assert "regions=['a star' in 0, 0, 0.5, 1, 'a ring' in m.png]" in capsys.readouterr().out
+
+
 def test_check_counts_a_folder_s_settings_as_the_daemon_does(house: House) -> None:
     program = Program(house)
     house.drop("sub/_defaults.yaml", b"count: 2\nseed: 7\nsteps: 9\n")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
+<<<<<<< ours
 from aura_daemon.formats.sidecars.requests import (
     BenchmarkRecord,
     DatasetRecord,
@@ -16,6 +17,9 @@ from aura_daemon.formats.sidecars.requests import (
     LoraRecord,
     UpscaleRecord,
 )
+=======
+from aura_daemon.formats.sidecars.requests import BenchmarkRecord, DatasetRecord, GridRecord, LoraRecord, RegionRecord
+>>>>>>> theirs
 from aura_daemon.formats.sidecars.schema import MatchRecord, OutputRecord, Sidecar, TextRecord, TryRecord
 from aura_daemon.gallery.entries import EntryKind
 from aura_daemon.gallery.made_entries import of_failure, of_result
@@ -100,6 +104,15 @@ def test_the_job_file_of_a_picture_asks_for_the_same() -> None:
     again = request_of(made)
     assert isinstance(again, GenerateRequest)
     assert spec.request == replace(again, format=None, metadata=None, variant="")
+
+
+def test_regions_are_shown_with_their_places() -> None:
+    boxed = RegionRecord(prompt="a star", weight=1, box=[0.5, 0, 1, 1], mask=None)
+    masked = RegionRecord(prompt="a ring", weight=0.5, box=None, mask="m.png")
+    base = document(DRAWN)
+    made = base.model_copy(update={"request": base.request.model_copy(update={"regions": [boxed, masked]})})
+    entry = of_result(3, job(DRAWN), "cat.json", made, thumbnail_size=None)
+    assert dict(entry.settings)["Regions"] == "a star (0.5, 0, 1, 1); a ring (m.png, 0.5)"
 
 
 def test_a_caption_shows_its_words_and_the_shape_of_its_thumbnail() -> None:
