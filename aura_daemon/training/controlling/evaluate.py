@@ -33,14 +33,14 @@ from aura_daemon.training.controlling.maps import MapKind, control_maps
 from aura_daemon.training.evaluate import NATIVE_PX, WIDE_PX, prompted
 from aura_daemon.training.models import BATCH, generator_defaults, name
 
-FEWER_STEPS: Final = 12
+STEPS: Final = 12
 
 # Bounds, in [0, 1].
 LEAST_OVERLAP: Final = 0.8  # the mean
 LEAST_OTHER_OVERLAP: Final = 0.7  # where the map shows another shape
 LEAST_COLOURS: Final = 0.97
-LEAST_SHAPE: Final = 0.9  # the prompt's; 0.8 where the map shows another one
-LEAST_OTHER_SHAPE: Final = 0.8
+LEAST_SHAPE: Final = 0.9  # the prompt's
+LEAST_OTHER_SHAPE: Final = 0.8  # the prompt's, where the map shows another one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,8 @@ class ControlRun:
     what: str
     kind: MapKind = MapKind.FILLED
     scale: float = 1.0
-    steps: int | None = None
+    steps: int | None = STEPS
+    """None: the model's own."""
     size_px: tuple[int, int] = NATIVE_PX
     other_shape: bool = False
     """The maps show other shapes than the prompts name."""
@@ -100,14 +101,9 @@ RUNS: Final = (
         least_overlap=LEAST_OTHER_OVERLAP,
         least_shape=LEAST_OTHER_SHAPE,
     ),
-    ControlRun(
-        what=f"filled, {FEWER_STEPS} steps",
-        steps=FEWER_STEPS,
-        least_overlap=LEAST_OVERLAP,
-        least_shape=LEAST_SHAPE,
-    ),
-    ControlRun(what=f"filled, {FEWER_STEPS} steps, weight 0.5", steps=FEWER_STEPS, scale=0.5),
-    ControlRun(what=f"filled, {FEWER_STEPS} steps, {WIDE_PX[1]}x{WIDE_PX[0]}", steps=FEWER_STEPS, size_px=WIDE_PX),
+    ControlRun(what="filled, the model's own steps", steps=None, least_overlap=LEAST_OVERLAP, least_shape=LEAST_SHAPE),
+    ControlRun(what="filled, weight 0.5", scale=0.5),
+    ControlRun(what=f"filled, {WIDE_PX[1]}x{WIDE_PX[0]}", size_px=WIDE_PX),
 )
 
 

@@ -35,7 +35,10 @@ class CompactUpscaler(nn.Module):
 def export(file: Path, upscaler: CompactUpscaler) -> None:
     """fp16 safetensors."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.half().contiguous() for name, tensor in upscaler.state_dict().items()}
+    weights = {
+        name: tensor.half().contiguous(memory_format=torch.contiguous_format)
+        for name, tensor in upscaler.state_dict().items()
+    }
     save_file(weights, file, metadata={"format": "pt"})
 
 

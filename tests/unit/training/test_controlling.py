@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,10 @@ def test_an_untrained_controlnet_starts_as_the_unet_and_asks_for_nothing(pipelin
 def test_a_controlnet_is_trained_into_a_folder_that_diffusers_opens(
     pipeline: StableDiffusionPipeline, tmp_path: Path
 ) -> None:
-    log = TrainingLog(tmp_path / "train.log")
-    trained = controlnet.train(log, pipeline, steps=2, seed=0, drawings=(32, 32))
+    log, trained = TrainingLog(tmp_path / "train.log"), None
+    for stage in controlnet.STAGES:
+        trained = controlnet.train(log, pipeline, trained, stage=replace(stage, steps=2), seed=0, drawings=(32, 32))
+    assert trained is not None
     assert trained.controlnet_mid_block.weight.any()
     controlnet.export(tmp_path / "controlnet", trained)
     again = ControlNetModel.from_pretrained(tmp_path / "controlnet")

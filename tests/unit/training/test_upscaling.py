@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,11 @@ def test_a_small_picture_is_the_large_one_scaled_down() -> None:
 
 
 def test_an_upscaler_is_trained_into_a_file_of_half_precision(tmp_path: Path) -> None:
-    trained = upscaler.train(TrainingLog(tmp_path / "train.log"), steps=2, seed=0, drawings=32)
+    trained = None
+    for stage in upscaler.STAGES:
+        log = TrainingLog(tmp_path / "train.log")
+        trained = upscaler.train(log, trained, stage=replace(stage, steps=2), seed=0, drawings=32)
+    assert trained is not None
     export(tmp_path / "upscaler" / "mine.safetensors", trained)
     again = load(tmp_path / "upscaler" / "mine.safetensors")
     pictures = torch.randint(256, (2, 3, 10, 14), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
