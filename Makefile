@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench bench-compare bench-peers demo run once test torture powercut soak ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check audit lock sbom clean help
+.PHONY: bench bench-compare bench-peers demo run once test torture powercut soak ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-control evaluate-speeds wheel wheel-check audit lock sbom clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -113,6 +113,10 @@ bench-peers: $(INSTALLED) ## install ONNX Runtime and stable-diffusion.cpp for `
 
 evaluate: $(INSTALLED) ## measure the embedded model
 	$(BIN)/python -m aura_daemon.training.evaluate
+
+evaluate-control: $(INSTALLED) ## measure the embedded model's ControlNet and upscaler: ten minutes on one core
+	$(BIN)/python -m aura_daemon.training.controlling.evaluate
+	$(BIN)/python -m aura_daemon.training.upscaling.evaluate
 
 evaluate-speeds: $(INSTALLED_DEV) ## what each `speed` costs in quality, on this CPU: a table; SPEEDS_ARGS="balanced --prompts 100"
 	$(BIN)/python -m aura_daemon.training.evaluate --speeds $(SPEEDS_ARGS)

@@ -9,6 +9,8 @@ from pathlib import Path
 WEIGHTS = Path(__file__).parent / "weights"
 GENERATOR = WEIGHTS / "generator"  # loads with diffusers' StableDiffusionPipeline.from_pretrained
 CAPTIONER = WEIGHTS / "captioner"  # loads with transformers' BlipForConditionalGeneration.from_pretrained
+CONTROLNET = WEIGHTS / "controlnet"  # loads with diffusers' ControlNetModel.from_pretrained
+UPSCALER = WEIGHTS / "upscaler" / "aura-mini-2x.safetensors"  # loads with spandrel's ModelLoader().load_from_file
 QUALITY = WEIGHTS / "quality.json"  # what `python -m aura_daemon.training.evaluate` measured
 
 NAME = "aura-mini"

@@ -8,18 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
-<<<<<<< ours
 from aura_daemon.formats.sidecars.requests import (
     BenchmarkRecord,
     DatasetRecord,
     EnlargementRecord,
     GridRecord,
     LoraRecord,
+    RegionRecord,
     UpscaleRecord,
 )
-=======
-from aura_daemon.formats.sidecars.requests import BenchmarkRecord, DatasetRecord, GridRecord, LoraRecord, RegionRecord
->>>>>>> theirs
 from aura_daemon.formats.sidecars.schema import MatchRecord, OutputRecord, Sidecar, TextRecord, TryRecord
 from aura_daemon.gallery.entries import EntryKind
 from aura_daemon.gallery.made_entries import of_failure, of_result

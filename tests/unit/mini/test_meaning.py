@@ -4,11 +4,17 @@ import random
 
 import pytest
 import torch
+from PIL import Image
 
+from aura_daemon.mini import UPSCALER
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence, parse, seen_sentences
 from aura_daemon.mini.knowledge import shows
+from aura_daemon.training.controlling.evaluate import ControlRun, measure
+from aura_daemon.training.controlling.maps import MapKind
 from aura_daemon.training.models import DrawSettings, as_pictures, decoded, decoder_of, draw, draw_latents, name
+from aura_daemon.training.upscaling.compact import load
+from aura_daemon.training.upscaling.evaluate import gain, same_captions
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -54,3 +60,34 @@ def test_the_same_seed_draws_the_same_picture_alone_or_in_company() -> None:
 def test_a_prompt_it_does_not_know_still_gives_a_picture() -> None:
     (picture,) = draw(["an astronaut riding a horse, 漢字 😀"], [0], DrawSettings(width_px=96))
     assert picture.size == (96, 64)
+
+
+def test_a_map_says_where_the_shape_lies_and_the_prompt_what_it_is() -> None:
+    asked = random.Random(4).sample(every_sentence(), 12)
+    without, filled, edge, other = (
+        measure(run, asked, seed=4)
+        for run in (
+            ControlRun(what="none", scale=0.0, steps=8),
+            ControlRun(what="filled", steps=8),
+            ControlRun(what="edge", kind=MapKind.EDGE, steps=8),
+            ControlRun(what="another shape", other_shape=True, steps=8),
+        )
+    )
+    assert without.overlap < 0.5
+    assert min(filled.overlap, edge.overlap) > 0.65  # of 100: see BENCHMARKS.md
+    assert min(filled.colours, edge.colours, other.colours) >= 11
+    assert min(filled.shape, edge.shape) >= 10
+    assert other.shape >= 9
+    assert other.overlap > 0.55
+    assert max(filled.centre_px, edge.centre_px, other.centre_px) < 3 < without.centre_px
+
+
+def test_the_upscaler_beats_lanczos_and_changes_no_caption() -> None:
+    asked = random.Random(5).sample(every_sentence(), 12)
+    upscaler = load(UPSCALER)
+    row = gain(upscaler, asked, Image.Resampling.BOX, seed=5)
+    assert row.upscaler_db >= row.lanczos_db + 2
+    assert row.smallest_gain_db > 0
+    captions = same_captions(upscaler, asked)
+    assert captions.same >= 11
+    assert captions.shown_after >= captions.shown_before - 1

@@ -8,15 +8,22 @@ from safetensors import safe_open
 
 from aura_daemon.engines.model_files.weights import WeightFiles, names_below
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
-from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
+from aura_daemon.mini import CAPTIONER, CONTROLNET, GENERATOR, UPSCALER, WEIGHTS
 from aura_daemon.training.distilling.turbo import TURBO_FACTS
 
 MOST_BYTES = 16 * 2**20
+MOST_BESIDE_BYTES = 2 * 2**20
+BESIDE = {CONTROLNET, UPSCALER.parent}
+"""What the generator and the captioner do without."""
+
 TENSORS = sorted(WEIGHTS.rglob("*.safetensors"))
 
 
-def test_everything_together_stays_below_16_megabytes() -> None:
-    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) <= MOST_BYTES
+def test_everything_together_stays_below_16_megabytes_and_what_steers_and_enlarges_below_2_more() -> None:
+    sizes = {path: path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()}
+    beside = sum(size for path, size in sizes.items() if BESIDE & {*path.parents})
+    assert sum(sizes.values()) - beside <= MOST_BYTES
+    assert 0 < beside <= MOST_BESIDE_BYTES
 
 
 def test_there_is_no_pickle() -> None:
@@ -30,7 +37,8 @@ def test_weights_are_half_precision(path: Path) -> None:
 
 
 def test_the_parts_of_both_models_are_there() -> None:
-    assert [path.parent.name for path in TENSORS] == ["captioner", "text_encoder", "decoder", "turbo", "unet", "vae"]
+    of_generator = ["text_encoder", "decoder", "turbo", "unet", "vae"]
+    assert [path.parent.name for path in TENSORS] == ["captioner", "controlnet", *of_generator, "upscaler"]
     index = json.loads((GENERATOR / "model_index.json").read_text(encoding="utf-8"))
     assert index["_class_name"] == "StableDiffusionPipeline"
     assert index["safety_checker"] == index["feature_extractor"] == [None, None]
@@ -64,3 +72,16 @@ def test_the_captioner_says_how_long_its_captions_are() -> None:
     facts = json.loads((CAPTIONER / "aura.json").read_text(encoding="utf-8"))
     assert facts["name"] == "aura-mini"
     assert 12 <= facts["max_new_tokens"] <= 32
+
+
+def test_the_controlnet_fits_the_generators_unet() -> None:
+    control, unet = (json.loads((folder / "config.json").read_text()) for folder in (CONTROLNET, GENERATOR / "unet"))
+    assert control["_class_name"] == "ControlNetModel"
+    assert control["conditioning_channels"] == 3
+    shared = ("block_out_channels", "layers_per_block", "cross_attention_dim", "in_channels", "norm_num_groups")
+    assert [control[key] for key in shared] == [unet[key] for key in shared]
+
+
+def test_the_upscaler_was_measured_and_reached_its_bounds() -> None:
+    measured = json.loads((UPSCALER.parent / "quality.json").read_text(encoding="utf-8"))
+    assert (measured["model"], measured["passed"]) == ("aura-mini", True)
