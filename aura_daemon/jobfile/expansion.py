@@ -16,9 +16,9 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance import with_region_prompts
+from aura_daemon.jobfile.keys.guidance.guidance_keys import with_region_prompts
+from aura_daemon.jobfile.keys.guidance.region_prompts import regions_as_drawn
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of
-from aura_daemon.jobfile.keys.region_prompts import regions_as_drawn
 from aura_daemon.jobfile.keys.seeds import seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.recipes.filling import Filled, escaped_prompt

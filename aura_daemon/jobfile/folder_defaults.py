@@ -20,7 +20,7 @@ from aura_daemon.jobfile.keys.benchmark import BENCHMARK, benchmark_model
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.caption_writing import WAYS
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance import NAMING
+from aura_daemon.jobfile.keys.guidance.guidance_keys import NAMING
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION
 from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob

@@ -14,7 +14,7 @@ from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, PARAMETER
 from aura_daemon.formats.picture_metadata.infotext import HASH_CHARACTERS, PROGRAM, PictureSettings
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance import controls_again, nets_named
+from aura_daemon.jobfile.keys.guidance.guidance_keys import controls_again, nets_named
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, with_loras_of_prompt
 from aura_daemon.jobs.guidance.upscaling import upscalers_meant
 from aura_daemon.jobs.requests import EmbeddedSettings

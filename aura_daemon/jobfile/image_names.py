@@ -13,7 +13,7 @@ from aura_daemon.formats.file_types import TABLE_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.jobfile.keys.guidance import NAMING, images_named
+from aura_daemon.jobfile.keys.guidance.guidance_keys import NAMING, images_named
 from aura_daemon.jobfile.keys.matrix import lists_of
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import image_path

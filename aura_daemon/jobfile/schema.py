@@ -13,7 +13,7 @@ from typing import Any, Final
 from aura_daemon.jobfile.keys.benchmark import BenchmarkJob, CaptionBenchmarkJob
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance import NAMING
+from aura_daemon.jobfile.keys.guidance.guidance_keys import NAMING
 from aura_daemon.jobfile.keys.reflect import ReflectJob
 from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 from aura_daemon.jobfile.keys.upscale import UpscaleJob

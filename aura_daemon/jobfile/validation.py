@@ -32,7 +32,7 @@ from aura_daemon.jobfile.keys.benchmark import (
 )
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance import adapters_named_in, nets_named
+from aura_daemon.jobfile.keys.guidance.guidance_keys import adapters_named_in, nets_named
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ROUNDS, ReflectJob, ReflectKeys
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys

@@ -18,7 +18,8 @@ from pydantic import (
 )
 
 from aura_daemon.formats.prompts.prompt_tags import MOST_LORA_WEIGHT, MOST_LORAS
-from aura_daemon.jobfile.keys import guidance, types
+from aura_daemon.jobfile.keys import types
+from aura_daemon.jobfile.keys.guidance import guidance_keys as guidance
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
 from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, SEEDS, Seeds

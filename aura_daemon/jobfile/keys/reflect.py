@@ -14,7 +14,7 @@ from aura_daemon.chains.captioned_prompts import CAPTION
 from aura_daemon.formats.prompts.prompt_tags import without_comments
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance import guidance_of
+from aura_daemon.jobfile.keys.guidance.guidance_keys import guidance_of
 from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 from aura_daemon.jobs.requests import GenerateRequest, Hires, Lora, shared_fields
 

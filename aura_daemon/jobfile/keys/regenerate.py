@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from aura_daemon.jobfile.keys import guidance, types
+from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.guidance import guidance_keys as guidance
 from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 
 REGENERATE: Final = "regenerate"

@@ -6,8 +6,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
-from aura_daemon.jobfile.keys import guidance, types
+from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.generate import FormatName, TagName
+from aura_daemon.jobfile.keys.guidance import guidance_keys as guidance
 from aura_daemon.jobs.requests import ImageFormat, Metadata, UpscaleRequest, shared_fields
 
 UPSCALE: Final = "upscale"

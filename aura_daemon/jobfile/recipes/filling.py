@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aura_daemon.jobfile.keys.guidance import region_prompts, with_names, with_region_prompts
+from aura_daemon.jobfile.keys.guidance.guidance_keys import region_prompts, with_names, with_region_prompts
 from aura_daemon.jobfile.keys.output_name import FIELDS, fit
 from aura_daemon.jobfile.recipes.subject import NOBODY, PictureFacts, Subject, name_of
 from aura_daemon.jobfile.templates import escape_choices

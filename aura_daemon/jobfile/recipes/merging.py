@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aura_daemon.jobfile.folder_defaults import ABOUT_ONE_JOB, FolderDefaults
-from aura_daemon.jobfile.keys.guidance import NAMING, images_named
+from aura_daemon.jobfile.keys.guidance.guidance_keys import NAMING, images_named
 from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.recipes.subject import Subject

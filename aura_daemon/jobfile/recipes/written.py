@@ -16,7 +16,7 @@ from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance import NAMING
+from aura_daemon.jobfile.keys.guidance.guidance_keys import NAMING
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_matrix
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.jobfile.keys.guidance import region_prompts, with_region_prompts
+from aura_daemon.jobfile.keys.guidance.guidance_keys import region_prompts, with_region_prompts
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.recipes.filling import filled_in

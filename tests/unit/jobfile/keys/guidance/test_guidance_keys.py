@@ -6,7 +6,7 @@ import pytest
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.image_names import image_names
-from aura_daemon.jobfile.keys.guidance import images_named, with_names
+from aura_daemon.jobfile.keys.guidance.guidance_keys import images_named, with_names
 from aura_daemon.jobfile.parser import documents_of
 from aura_daemon.jobfile.validation import JobSpec, validated
 from aura_daemon.jobs.guidance.controls import Control, Preparation

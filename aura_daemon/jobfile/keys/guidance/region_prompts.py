@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.jobfile.keys.guidance import with_region_prompts
+from aura_daemon.jobfile.keys.guidance.guidance_keys import with_region_prompts
 from aura_daemon.jobfile.templates import all_texts
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.problems import shown
