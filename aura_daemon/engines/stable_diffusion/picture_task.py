@@ -92,12 +92,12 @@ class PictureTask:
         return self.inputs.start
 
     def places(self, native_px: int) -> Places:
-        """Where its regions lie. A map is of all of the picture, so with one every prompt sees all of it."""
+        """Where its regions lie."""
         return Places(
             regions=self.resolved.regions,
             masks=self.inputs.region_masks,
             image_px=self.start.picture.size if self.start is not None else None,
-            native_px=None if self.resolved.control else native_px,
+            native_px=native_px,
         )
 
     @property
