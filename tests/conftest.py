@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from loguru import logger
 
 if TYPE_CHECKING:
     from tests.support.house import Door, House
+
+# How fast a machine draws examples, and tries them, says nothing of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 Mount = Callable[..., Path]
 
@@ -35,6 +40,9 @@ LONG = (
     "tests/behaviour/test_stopping.py",
     "tests/browser/test_gallery_pages.py",
     "tests/unit/engines/stable_diffusion/test_fields.py",
+    "tests/unit/engines/stable_diffusion/guidance/regions/test_regions.py",
+    "tests/unit/engines/stable_diffusion/guidance/controls/test_controlled_unet.py",
+    "tests/unit/engines/stable_diffusion/guidance/test_picture_prompts.py",
     "tests/behaviour/test_meaning.py",
     "tests/unit/bench/test_captions.py",
     "tests/unit/engines/stable_diffusion/test_prompts_in_turn.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.formats.benchmarks.comparison import (
@@ -128,7 +128,7 @@ def test_a_stage_that_takes_next_to_nothing_is_not_there() -> None:
 
 
 @given(RUNS, st.lists(RUNS, max_size=4))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])  # under coverage, on an older processor
+@settings(max_examples=25)  # under coverage, on an older processor
 def test_a_run_beside_itself_has_not_changed(one: object, others: list[object]) -> None:
     assert changed(one, one) == ()  # type: ignore[arg-type]
     changes = figure_changes(one, one)  # type: ignore[arg-type]
