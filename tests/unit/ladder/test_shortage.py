@@ -6,6 +6,8 @@ from dataclasses import fields, replace
 
 import pytest
 
+from aura_daemon.jobs.guidance.controls import Control
+from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
 from aura_daemon.jobs.queueing import demand_of
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Request
 from aura_daemon.jobs.results import FailureKind
@@ -77,12 +79,14 @@ SAID: dict[str, tuple[object, str]] = {
     "height": (912, "generate nativex912"),
     "image": ("a\udcff.png", "generate from a\\xff.png"),
     "hires": (Hires(scale=1.5), "generate then 1.5 times as large"),
+    "control": ((Control(image="a.png", model="canny"),), "generate with canny"),
+    "like": ((PicturePrompt(image="a.png"),), "generate like 1 picture"),
     "guidance_scale": (1.0, "generate unguided"),
 }
 UNSAID = {
     "prompt", "negative_prompt", "steps", "scheduler", "seed", "loras", "mask", "strength", "clip_skip", "format",
     "quality", "metadata", "preview", "output", "tags", "notes", "embedded", "speed",
-    "variant", "described", "follows", "check",
+    "variant", "described", "follows", "check", "regions", "upscale",
 }  # fmt: skip
 """They take no memory to speak of."""
 
