@@ -37,7 +37,7 @@ STEPS: Final = 12
 
 # Bounds, in [0, 1].
 LEAST_OVERLAP: Final = 0.8  # the mean
-LEAST_OTHER_OVERLAP: Final = 0.7  # where the map shows another shape
+LEAST_OTHER_OVERLAP: Final = 0.6  # where the map shows another shape
 LEAST_COLOURS: Final = 0.97
 LEAST_SHAPE: Final = 0.9  # the prompt's
 LEAST_OTHER_SHAPE: Final = 0.8  # the prompt's, where the map shows another one

@@ -82,6 +82,7 @@ def test_the_controlnet_fits_the_generators_unet() -> None:
     assert [control[key] for key in shared] == [unet[key] for key in shared]
 
 
-def test_the_upscaler_was_measured_and_reached_its_bounds() -> None:
-    measured = json.loads((UPSCALER.parent / "quality.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("folder", [CONTROLNET, UPSCALER.parent], ids=lambda folder: folder.name)
+def test_what_steers_and_enlarges_was_measured_and_reached_its_bounds(folder: Path) -> None:
+    measured = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
     assert (measured["model"], measured["passed"]) == ("aura-mini", True)

@@ -96,6 +96,9 @@ def test_a_controlnet_is_trained_into_a_folder_that_diffusers_opens(
     assert trained is not None
     assert trained.controlnet_mid_block.weight.any()
     controlnet.export(tmp_path / "controlnet", trained)
+    assert str(tmp_path) not in (tmp_path / "controlnet" / "config.json").read_text(encoding="utf-8")
+    controlnet.export(tmp_path / "controlnet", ControlNetModel.from_pretrained(tmp_path / "controlnet"))
+    assert str(tmp_path) not in (tmp_path / "controlnet" / "config.json").read_text(encoding="utf-8")
     again = ControlNetModel.from_pretrained(tmp_path / "controlnet")
     assert again.config.conditioning_channels == 3
     assert torch.equal(again.conv_in.weight, trained.conv_in.weight.half().float())
