@@ -21,6 +21,7 @@ class HistoryKind(StrEnum):
     GRID = "grid"
     BENCHMARK = "benchmark"
     DATASET = "dataset"
+    UPSCALE = "upscale"
 
 
 JOBS_HELP = "Ids as they stand in the log, or files as they lay in the inbox."
