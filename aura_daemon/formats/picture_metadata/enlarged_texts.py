@@ -46,7 +46,7 @@ def written(source: SourceTexts, made: ResolvedUpscale, *, model: str, version: 
             return SourceTexts(parameters=text, packet=source.packet or xmp.enlarged(model=model, version=version))
         case Metadata.MINIMAL:
             return SourceTexts(packet=xmp.origin_of_enlarged(source.packet))
-        case Metadata.NONE:
+        case _:
             return SourceTexts()
 
 
