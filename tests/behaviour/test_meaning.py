@@ -337,7 +337,8 @@ def test_every_recipe_that_is_shipped_does_what_it_says(drained: Drained) -> Non
     assert (drained.outbox / "recipes" / "four-of-this-pose" / "star-grid.png").exists()
     coloured = drained.sidecar("recipes/colour-a-drawing/star")
     assert [one["kind"] for one in coloured["ingredients"]][-2:] == ["control_image", "controlnet"]
-    assert drained.size("recipes/upscale/star") == drained.size("recipes/enlarge/star") == (128, 128)
+    assert drained.size("recipes/upscale/star") == (128, 128)
+    assert drained.size("recipes/enlarge/star") == (512, 512)  # twice the drawing
     assert drained.sidecar("recipes/enlarge/star")["model"]["name"] == "tiny"
 
 
