@@ -116,7 +116,8 @@ def test_every_state_kind_and_field_is_among_the_rows() -> None:
     assert {job.kind for job in rows.JOBS} == {"generate", "caption", "grid"}
     (everything,) = [job.request for job in rows.JOBS if job.folder == "every/2026-01-05"]
     unset = [name for name in everything.__slots__ if getattr(everything, name) in (None, "", (), 0)]
-    assert unset == ["speed", "variant", "described", "follows", "check"]  # what came later
+    later = ["speed", "variant", "described", "follows", "check", "control", "like", "regions", "upscale"]
+    assert unset == later
 
 
 def test_what_is_asked_of_it_finds_the_same(old: House) -> None:
