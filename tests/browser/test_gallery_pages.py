@@ -125,6 +125,25 @@ def test_what_was_moved_or_deleted_is_told_where_it_was(look: Open, outbox: Path
     page.locator(".tile.picture", has_text="a disc 3").locator("img[src$='.png']").wait_for()  # the picture itself
 
 
+def test_a_thumbnail_that_fails_before_the_page_is_read_whole_is_replaced_as_well(
+    look: Open, outbox: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "synced"
+    shutil.copytree(outbox, copy)
+    for place in copy.rglob("*.webp"):
+        place.unlink()
+    index(copy).write_text(index(copy).read_text().replace("</body>", '<script src="late.js"></script></body>'))
+    page = look(index(copy), bypass_csp=True)
+
+    def once_all_have_failed(route: Any) -> None:
+        page.wait_for_timeout(1500)
+        route.fulfill(body="")
+
+    page.route("**/late.js", once_all_have_failed)
+    page.reload()
+    page.locator(".tile.picture", has_text="a disc 3").locator("img[src$='.png']").wait_for()
+
+
 def test_older_pages_are_a_click_away_and_lead_back(look: Open, outbox: Path) -> None:
     page = look(index(outbox))
     page.get_by_text("Older").click()

@@ -1,5 +1,8 @@
 'use strict';
 document.documentElement.classList.add('js');
+// Errors of images do not bubble, and on a slow disk some come before the page is read whole.
+const failed = new Set();
+document.addEventListener('error', event => failed.add(event.target), true);
 addEventListener('DOMContentLoaded', () => {
   const all = (query, within = document) => [...within.querySelectorAll(query)];
   const one = (query, within = document) => within.querySelector(query);
@@ -13,7 +16,7 @@ addEventListener('DOMContentLoaded', () => {
     if (!isNaN(moment)) { time.title = time.textContent; time.textContent = zoned.format(moment); }
   }
 
-  // A thumbnail that is missing: the picture itself, else a word about it. Errors of images do not bubble.
+  // A thumbnail that is missing: the picture itself, else a word about it.
   const replaceMissing = image => {
     const full = image.dataset.full;
     if (full && image.getAttribute('src') !== full) { image.src = full; return; }
@@ -29,7 +32,7 @@ addEventListener('DOMContentLoaded', () => {
   };
   for (const image of all('.open img')) {
     image.addEventListener('error', () => replaceMissing(image));
-    if (image.complete && !image.naturalWidth && image.loading !== 'lazy') replaceMissing(image);
+    if (failed.has(image)) replaceMissing(image);
   }
 
   // Filters and search.
