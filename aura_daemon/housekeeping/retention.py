@@ -1,7 +1,7 @@
 """Deletes what is older than the configuration keeps, or more: an extension of the daemon's loop. Results never go.
 
 A sweep comes soon after the start and then every hour, in slices of some milliseconds between which files are taken and
-jobs run.
+jobs run. One that finds a folder unmounted is made up for.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from aura_daemon.system.mount_guard import MountGuard
 INTERVAL_S: Final = 3600.0
 FIRST_S: Final = 10.0
 """After the start of a daemon that goes on."""
+
+ABSENT_S: Final = 60.0
+"""Until a sweep is tried again that found a folder unmounted."""
 
 SLICE_S: Final = 0.02
 PAUSE_S: Final = 0.02
@@ -80,9 +83,10 @@ class Retention:
         if not self._left:
             if now_s < self._due_s:
                 return
-            self._due_s = now_s + INTERVAL_S
             if self._absence():
+                self._due_s = now_s + ABSENT_S
                 return
+            self._due_s = now_s + INTERVAL_S
             self._left = list(self.sweeps())
         while self._left and self.clock() < now_s + SLICE_S:
             self._step()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.housekeeping.retention import FIRST_S, INTERVAL_S, PAUSE_S, SLICE_S, Retention, Sweep
+from aura_daemon.housekeeping.retention import ABSENT_S, FIRST_S, INTERVAL_S, PAUSE_S, SLICE_S, Retention, Sweep
 from aura_daemon.system.mount_guard import MountGuard
 from tests.support.house import House
 from tests.support.unguarded import extensions_in
@@ -85,6 +85,18 @@ def test_nothing_is_touched_while_a_folder_is_away(clock: Clock, tmp_path: Path)
     assert kept.finishes()
     kept.work()
     assert sweep.deleted == 0
+
+
+def test_a_sweep_that_found_a_folder_away_is_made_up_for_as_soon_as_it_is_there(clock: Clock, tmp_path: Path) -> None:
+    sweep, guard = Counted(clock, 1), MountGuard(tmp_path / "away", tmp_path)
+    kept = retention(clock, [("archive", sweep)], guards=(guard,))
+    clock.now += FIRST_S
+    kept.work()
+    assert (kept.due_in_s(), sweep.deleted) == (ABSENT_S, 0)
+    guard.folder.mkdir()
+    clock.now += ABSENT_S
+    while not sweep.deleted:
+        kept.work()
 
 
 def test_a_daemon_that_ends_in_the_middle_leaves_the_rest_to_the_next(clock: Clock) -> None:
