@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from loguru import logger
+
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.journal.database import Database
 
@@ -240,6 +242,50 @@ SQLite numbers it in the transaction that ends a job, and never gives a number t
 
 _CHAINS: Final = "ALTER TABLE jobs ADD COLUMN chain TEXT;"
 
+_JOBS_IN_ORDER: Final = """
+ALTER TABLE jobs RENAME TO jobs_before;
+CREATE TABLE jobs (
+    id TEXT NOT NULL UNIQUE,
+    source_id TEXT NOT NULL REFERENCES sources (id),
+    number INTEGER,
+    state TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    text BLOB NOT NULL,
+    folder BLOB NOT NULL,
+    stem BLOB NOT NULL,
+    stem_key TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    payload_sha256 TEXT,
+    failure TEXT,
+    finished_at REAL,
+    total_s REAL,
+    priority INTEGER NOT NULL DEFAULT 0,
+    defaults TEXT NOT NULL DEFAULT '[]',
+    model TEXT NOT NULL DEFAULT '',
+    tried TEXT NOT NULL DEFAULT '[]',
+    demand TEXT NOT NULL DEFAULT '',
+    begun TEXT,
+    waits_for TEXT NOT NULL DEFAULT '[]',
+    warnings TEXT NOT NULL DEFAULT '[]',
+    chain TEXT
+);
+INSERT INTO jobs SELECT * FROM jobs_before ORDER BY id;
+DROP TABLE jobs_before;
+CREATE INDEX jobs_source ON jobs (source_id);
+CREATE INDEX jobs_next ON jobs (state, kind, model, priority DESC, id);
+CREATE INDEX jobs_oldest ON jobs (state, id);
+CREATE INDEX jobs_stem ON jobs (stem_key, folder);
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_demand ON jobs (state, demand);
+CREATE TRIGGER job_ended AFTER UPDATE OF state ON jobs
+    WHEN NEW.state IN ('done', 'failed') AND OLD.state <> NEW.state
+    BEGIN DELETE FROM ended WHERE id = NEW.id; INSERT INTO ended (id) VALUES (NEW.id); END;
+CREATE TRIGGER job_forgotten AFTER DELETE ON jobs BEGIN DELETE FROM ended WHERE id = OLD.id; END;
+"""
+"""SQLite keeps rows of more than a quarter of a page, as most jobs are, in a page of their own where a table has no
+rowid: a job took 5 kB for its one."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -257,6 +303,7 @@ MIGRATIONS: Final = (
     _HOOK_EVENTS,
     _ENDED,
     _CHAINS,
+    _JOBS_IN_ORDER,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 
@@ -278,6 +325,8 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
             raise JournalRefused(errno.ENOENT, "the journal holds nothing yet")
         raise JournalRefused(errno.EPROTO, "the journal is of an earlier release: run the daemon")
     if version < VERSION:
+        if version:
+            logger.info("the journal is of an earlier release and is brought up to date: minutes for a million jobs")
         _define_functions(database)
         steps = "".join(MIGRATIONS[version:])
         database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -22,8 +22,8 @@ FEEDS: Final = 3
 SLACK_S: Final = 60.0
 """Seconds of silence beyond `deadline`, which should have ended the job, after which the watchdog is not fed."""
 
-START_S: Final = 600.0
-"""Seconds for which a start may take, instead of the unit's TimeoutStartSec: a large tree, or a slow NAS."""
+FIRST_LOOK_S: Final = 600.0
+"""Seconds until READY once the journal is open, instead of the unit's TimeoutStartSec: a large tree, or a slow NAS."""
 
 STOP_SLACK_S: Final = 30.0
 """Seconds for a stop beyond `stop_timeout`: results are written, the worker is ended."""
@@ -50,7 +50,7 @@ class ServiceNotices:
         self._running: set[str] = set()
         self._fed_s = clock()
         self._status = ""
-        self._socket.send(_extended(START_S))
+        self._socket.send(_extended(FIRST_LOOK_S))
 
     def on_event(self, event: Event) -> None:
         """Tells of phases and of the status; takes note of signs of life."""

@@ -17,8 +17,8 @@ WATCHDOG_S: Final = 180
 ABORT_S: Final = 10
 """Seconds that a hung daemon has to say in the log where it hangs, before it is killed."""
 
-START_S: Final = 120
-"""Seconds until READY; the daemon asks for more itself."""
+START_S: Final = 600
+"""Seconds until READY: the daemon asks for more itself, but not before a large journal is of this release."""
 
 STOP_SLACK_S: Final = 30
 """Seconds beyond `stop_timeout` until a stopping daemon is killed."""
