@@ -59,6 +59,14 @@ class UnfitModel(Exception):
         self.failure = failure
 
 
+class UnusableIngredient(Exception):
+    """A LoRA, a ControlNet or an adapter that this model cannot be drawn with, and what to say of it."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+
+
 class FaultyVariant(Exception):
     """What a model computes with (`Placement.variant`) is at fault, and no job; its family does not choose it again."""
 

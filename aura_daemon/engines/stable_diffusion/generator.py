@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, Attention, GenerateSettings, Safety
+from aura_daemon.engines.failures import UnusableIngredient
 from aura_daemon.engines.images import encode
 from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -27,19 +28,15 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.guidance.controls.control_maps import ControlMaps
-from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets, UnusableControlNet
-from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import (
-    PicturePromptReader,
-    SeenPicture,
-    UnusableAdapter,
-)
+from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets
+from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import PicturePromptReader, SeenPicture
 from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import (
     RegionalPass,
     RegionalPrompt,
     regional_prompt,
 )
 from aura_daemon.engines.stable_diffusion.loading import load_parts
-from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters, UnusableLora
+from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
 from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
@@ -132,7 +129,7 @@ class Generator:
             if tasks[0].resolved.like:
                 reporter.loading(self.files.name)  # an image encoder may have to be read
             self._like = self._reader.seen(tasks[0].resolved.like, tasks[0].inputs.further, tasks[0].adapters)
-        except (UnusableControlNet, UnusableAdapter) as unusable:
+        except UnusableIngredient as unusable:
             yield from ((task, unusable.failure) for task in tasks)
             return
         for task in tasks:
@@ -157,7 +154,7 @@ class Generator:
         task.clock.restart()
         try:
             task.loras = self.adapters.put_on(resolved.loras)
-        except UnusableLora as unusable:
+        except UnusableIngredient as unusable:
             return unusable.failure
         encoding = partial(
             self.prompting.encode,

@@ -19,14 +19,14 @@ from loguru import logger
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from aura_daemon.engines.failures import first_line
+from aura_daemon.engines.failures import UnusableIngredient, first_line
 from aura_daemon.engines.model_files.weights import header_fault
 from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
 from aura_daemon.engines.stable_diffusion.loras.lora_layers import layers_without_place
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.prompts.lora_names import EXTENSION, loras_meant
 from aura_daemon.jobs.requests import Lora
-from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
+from aura_daemon.jobs.results import Ingredient, IngredientKind
 from aura_daemon.problems import nearest
 
 MOST_BYTES: Final = 2 << 30
@@ -44,14 +44,6 @@ class _Content:
     """Size in bytes and time of change in nanoseconds."""
     sha256: str
     tensors: dict[str, torch.Tensor] = field(repr=False, compare=False)
-
-
-class UnusableLora(Exception):
-    """A LoRA that cannot be put on this model, and the reason."""
-
-    def __init__(self, message: str, mend: str) -> None:
-        super().__init__(message)
-        self.failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
 
 
 class LoraAdapters:
@@ -77,7 +69,7 @@ class LoraAdapters:
         return self._on, self._weights
 
     def put_on(self, loras: tuple[Lora, ...]) -> tuple[Ingredient, ...]:
-        """Leaves exactly these LoRAs on; raises UnusableLora, with none on. A weight of 0 means no LoRA."""
+        """Leaves exactly these LoRAs on; raises UnusableIngredient, with none on. A weight of 0 means no LoRA."""
         by_file = {self._meant(lora.name): lora.weight for lora in loras if lora.weight != 0}
         contents = {name: self._read(name) for name in by_file}
         on = tuple((name, content.sha256) for name, content in contents.items())
@@ -109,7 +101,7 @@ class LoraAdapters:
         method = other_method(content.tensors)
         if method:
             self.take_off()
-            raise UnusableLora(f"LoRA {escaped(name)} is {method}, which is not read as a LoRA", _ANOTHER)
+            raise UnusableIngredient(f"LoRA {escaped(name)} is {method}, which is not read as a LoRA", _ANOTHER)
         absent, layers = layers_without_place(self._pipe, content.tensors)
         try:
             with warnings.catch_warnings(action="ignore"):  # that there are several, which is meant
@@ -129,7 +121,7 @@ class LoraAdapters:
             trained = f": it was trained for {architecture}" if architecture else ""
             message = f"LoRA {escaped(name)} holds nothing for this model{trained}"
         self.take_off()
-        raise UnusableLora(message, _ANOTHER)
+        raise UnusableIngredient(message, _ANOTHER)
 
     def _parts(self) -> tuple[Any, Any]:
         return self._pipe.unet, self._pipe.text_encoder
@@ -145,12 +137,12 @@ class LoraAdapters:
                 self._contents.move_to_end(name)
                 return present
             if fault := header_fault(file) or _size_fault(status.st_size):
-                raise UnusableLora(f"LoRA {escaped(name)} cannot be read: {fault}", _AGAIN)
+                raise UnusableIngredient(f"LoRA {escaped(name)} cannot be read: {fault}", _AGAIN)
             content = file.read_bytes()
             read = _Content(stamp=stamp, sha256=hashlib.sha256(content).hexdigest(), tensors=load(content))
         except (OSError, SafetensorError) as error:
             message = f"LoRA {escaped(name)} cannot be read: {first_line(str(error))}"
-            raise UnusableLora(message, _AGAIN) from None
+            raise UnusableIngredient(message, _AGAIN) from None
         self._contents[name] = read
         while len(self._contents) > KEPT:
             self._contents.popitem(last=False)
@@ -159,7 +151,9 @@ class LoraAdapters:
     def _meant(self, name: str) -> str:
         """The LoRA that a name means: its path below the folder, without the suffix."""
         if self._folder is None:
-            raise UnusableLora(f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder")
+            raise UnusableIngredient(
+                f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder"
+            )
         path = PurePosixPath(name)
         is_inside = path.as_posix() == name and not path.is_absolute() and ".." not in path.parts
         if is_inside and (self._folder / f"{name}{EXTENSION}").is_file():
@@ -168,12 +162,14 @@ class LoraAdapters:
         meant = loras_meant(name, present)
         if len(meant) > 1:
             several = ", ".join(map(escaped, meant[:20]))
-            raise UnusableLora(f"LoRA {escaped(name)}: there are several of this name: {several}", "name one of these")
+            raise UnusableIngredient(
+                f"LoRA {escaped(name)}: there are several of this name: {several}", "name one of these"
+            )
         if not meant:
             suggestion = nearest(name, present)
             listed = f"there are {', '.join(map(escaped, present[:20]))}" if present else "its folder holds none"
             mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put its file there"
-            raise UnusableLora(f"LoRA {escaped(name)} is not there; {listed}", mend)
+            raise UnusableIngredient(f"LoRA {escaped(name)} is not there; {listed}", mend)
         return meant[0]
 
     def _file(self, name: str) -> Path:
@@ -184,7 +180,7 @@ class LoraAdapters:
             file = self._all().get(name, file)
         if not file.resolve().is_relative_to(self._folder.resolve()):
             mend = "put the file itself there, or set generate.loras to the folder that it is in"
-            raise UnusableLora(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
+            raise UnusableIngredient(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
         return file
 
     def _all(self) -> dict[str, Path]:

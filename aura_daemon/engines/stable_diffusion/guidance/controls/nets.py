@@ -17,7 +17,7 @@ from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 from safetensors.torch import load_file
 
 from aura_daemon.config.engine import Attention
-from aura_daemon.engines.failures import first_line
+from aura_daemon.engines.failures import UnusableIngredient, first_line
 from aura_daemon.engines.model_files.configurations import read_json
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
@@ -36,22 +36,12 @@ from aura_daemon.engines.stable_diffusion.guidance.controls.net_kinds import (
 from aura_daemon.engines.stable_diffusion.loading import attend, copy_weights, stream_layers
 from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy
 from aura_daemon.file_names import escaped
-from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
+from aura_daemon.jobs.results import Ingredient, IngredientKind
 from aura_daemon.ladder.rungs import Offload, Storage
 
 CONFIG: Final = "config.json"
 STEM: Final = "diffusion_pytorch_model"
 """Of a folder in diffusers format, and how its files of weights begin."""
-
-
-class UnusableControlNet(Exception):
-    """A ControlNet that cannot guide this model, and the reason."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        message = f"ControlNet {escaped(name)} {reason}"
-        mend = "take one that was trained for Stable Diffusion 1.x, or leave `control` out"
-        super().__init__(message)
-        self.failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +71,7 @@ class ControlNets:
         self._placement = placement
 
     def use(self, wanted: Sequence[ModelFiles]) -> None:
-        """Leaves exactly these in memory; raises UnusableControlNet, or what diffusers raises."""
+        """Leaves exactly these in memory; raises UnusableIngredient, or what diffusers raises."""
         for name in [name for name, one in self._loaded.items() if one.files not in wanted]:
             del self._loaded[name]
         for files in wanted:
@@ -111,7 +101,7 @@ class ControlNets:
         is_folder = files.weights.names[0].startswith(STEM) and (files.folder / CONFIG).is_file()
         config = read_json(files.folder / CONFIG) if is_folder else _config_of_file(files)
         if why := misfit(config, self._shape):
-            raise UnusableControlNet(files.name, f"does not fit the model: {why}")
+            raise _unusable(files, f"does not fit the model: {why}")
         placement, measures = self._placement, self._placement.measures
         computed, stored = placement.torch_dtype, storage_dtype(placement)
         formats = left_in_files(files, measures.storage)
@@ -136,14 +126,19 @@ class ControlNets:
         return LoadedNet(files=files, net=net)
 
 
+def _unusable(files: ModelFiles, reason: str) -> UnusableIngredient:
+    mend = "take one that was trained for Stable Diffusion 1.x, or leave `control` out"
+    return UnusableIngredient(f"ControlNet {escaped(files.name)} {reason}", mend)
+
+
 def _config_of_file(files: ModelFiles) -> dict[str, Any]:
     shapes = shapes_in(files.folder / files.weights.names[0])
     if what := other_kind(shapes):
-        raise UnusableControlNet(files.name, f"is {what}, not a ControlNet")
+        raise _unusable(files, f"is {what}, not a ControlNet")
     try:
         return configuration(shapes)
     except (KeyError, IndexError) as error:
-        raise UnusableControlNet(files.name, f"is not understood: it lacks {error}") from None
+        raise _unusable(files, f"is not understood: it lacks {error}") from None
 
 
 def _read_folder(files: ModelFiles, dtype: torch.dtype) -> Any:
@@ -168,7 +163,7 @@ def _read_file(files: ModelFiles, config: Mapping[str, Any], dtype: torch.dtype)
         converted = convert_controlnet_checkpoint(bare, dict(net.config))
         net.load_state_dict({name: tensor.to(dtype) for name, tensor in converted.items()}, assign=True)
     except (AttributeError, KeyError, RuntimeError) as error:  # tensors that lack, or of other shapes
-        raise UnusableControlNet(files.name, f"is not understood: {first_line(str(error))}") from None
+        raise _unusable(files, f"is not understood: {first_line(str(error))}") from None
     return net.eval()
 
 

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
-from aura_daemon.engines.failures import first_line
+from aura_daemon.engines.failures import UnusableIngredient, first_line
 from aura_daemon.engines.model_files.configurations import read_json
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.offload import OffloadedModule
@@ -37,7 +37,7 @@ from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapter_kinds
 )
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
-from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
+from aura_daemon.jobs.results import Ingredient, IngredientKind
 
 KEPT: Final = 32
 """Pictures whose look is kept; of 257 parts it takes 2.6 MB in float32, else 8 KB."""
@@ -47,16 +47,6 @@ STEPS: Final = 2
 
 Key: TypeAlias = tuple[str, str, torch.dtype, bool]
 """Hashes of encoder and picture, number format, and whether it is seen in parts."""
-
-
-class UnusableAdapter(Exception):
-    """An adapter that cannot read pictures for this model, and the reason."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        message = f"adapter {escaped(name)} {reason}"
-        mend = "take an IP-Adapter that was made for Stable Diffusion 1.x, or leave `like` out"
-        super().__init__(message)
-        self.failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +96,7 @@ class PicturePromptReader:
     def seen(
         self, like: Sequence[PicturePrompt], images: Mapping[str, FurtherImage], adapters: Mapping[str, AdapterFiles]
     ) -> tuple[SeenPicture, ...]:
-        """The pictures of a request, as the UNet is to see them; raises UnusableAdapter, or what torch raises."""
+        """The pictures of a request, as the UNet is to see them; raises UnusableIngredient, or what torch raises."""
         for name in [name for name, one in self._loaded.items() if one.files != adapters.get(name)]:
             del self._loaded[name]
         for name, files in adapters.items():
@@ -169,16 +159,16 @@ class PicturePromptReader:
     def _load(self, name: str, files: AdapterFiles) -> LoadedAdapter:
         shapes = _shapes_in(files)
         if not all(any(key.startswith(start) for key in shapes) for start in (PROJECTION, LAYERS)):
-            raise UnusableAdapter(name, "is no IP-Adapter: its file holds other tensors")
+            raise _unusable(name, "is no IP-Adapter: its file holds other tensors")
         if fault := other_adapter(shapes) or width_fault(shapes, int(self._unet.config.cross_attention_dim)):
-            raise UnusableAdapter(name, fault)
+            raise _unusable(name, fault)
         tensors = load_file(files.adapter_file)
         try:
             projection = UNet2DConditionLoadersMixin()._convert_ip_adapter_image_proj_to_diffusers(
                 _below(tensors, PROJECTION), low_cpu_mem_usage=False
             )
         except (KeyError, IndexError, RuntimeError) as error:  # tensors that lack, or of other shapes
-            raise UnusableAdapter(name, f"is not understood: {first_line(str(error))}") from None
+            raise _unusable(name, f"is not understood: {first_line(str(error))}") from None
         placement = self._placement
         layers = {
             place: (
@@ -197,9 +187,14 @@ class PicturePromptReader:
         config = read_json(files.encoder_folder / "config.json")
         given = int(config.get("hidden_size" if in_parts else "projection_dim") or 0)
         if given != seen:
-            raise UnusableAdapter(
+            raise _unusable(
                 name, f"does not fit its image encoder, which says {given} numbers of a picture where it takes {seen}"
             )
+
+
+def _unusable(name: str, reason: str) -> UnusableIngredient:
+    mend = "take an IP-Adapter that was made for Stable Diffusion 1.x, or leave `like` out"
+    return UnusableIngredient(f"adapter {escaped(name)} {reason}", mend)
 
 
 def _layers(name: str, unet: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -210,7 +205,7 @@ def _layers(name: str, unet: Any, tensors: Mapping[str, torch.Tensor]) -> dict[s
         both = tuple(tensors.get(f"{STEPS * number + 1}.to_{part}_ip.weight") for part in "kv")
         wanted = attention.inner_kv_dim, attention.cross_attention_dim
         if any(one is None or tuple(one.shape) != wanted for one in both):
-            raise UnusableAdapter(name, f"was made for a model with other blocks: it has nothing for {place}")
+            raise _unusable(name, f"was made for a model with other blocks: it has nothing for {place}")
         keys, values = both
         assert keys is not None and values is not None
         found[place] = keys, values
@@ -248,7 +243,7 @@ def _encoder(name: str, files: AdapterFiles, dtype: torch.dtype) -> tuple[Any, i
     except torch.OutOfMemoryError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
-        raise UnusableAdapter(name, f"has an image encoder that cannot be read: {first_line(str(error))}") from None
+        raise _unusable(name, f"has an image encoder that cannot be read: {first_line(str(error))}") from None
     return model.eval(), int(model.config.image_size)
 
 

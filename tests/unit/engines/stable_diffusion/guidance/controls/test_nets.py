@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from aura_daemon.config.engine import Attention, Dtype, GenerateSettings
+from aura_daemon.engines.failures import UnusableIngredient
 from aura_daemon.engines.model_files.beside.further_models import FurtherModels
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.stable_diffusion.guidance.controls.net_files import nets_wanted
 from aura_daemon.engines.stable_diffusion.guidance.controls.net_kinds import other_kind
 from aura_daemon.engines.stable_diffusion.guidance.controls.net_memory import with_nets
-from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets, UnusableControlNet
+from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets
 from aura_daemon.jobs.guidance.controls import Control
 from aura_daemon.jobs.results import Failure
 from aura_daemon.ladder.prediction import Extent, Footprint, predicted_bytes
@@ -128,7 +129,7 @@ def test_with_narrower_weights_a_network_computes_nearly_the_same(
 
 def test_what_is_no_controlnet_is_named_as_what_it_is(folder: Path) -> None:
     for name, what in (("lora", "is a LoRA, not"), ("adapter", "is an IP-Adapter, not")):
-        with pytest.raises(UnusableControlNet, match=what) as raised:
+        with pytest.raises(UnusableIngredient, match=what) as raised:
             loaded(folder, name)
         assert "trained for Stable Diffusion 1.x" in raised.value.failure.mend
 
@@ -154,14 +155,14 @@ def test_names_of_tensors_tell_what_a_file_is(names: tuple[str, ...], what: str)
 def test_a_file_that_lacks_tensors_is_refused(folder: Path, tmp_path: Path) -> None:
     tensors = load_file(folder / "ours.safetensors")
     save_file({name: one for name, one in tensors.items() if "mid_block" not in name}, tmp_path / "cut.safetensors")
-    with pytest.raises(UnusableControlNet, match="cut is not understood"):
+    with pytest.raises(UnusableIngredient, match="cut is not understood"):
         loaded(tmp_path, "cut")
 
 
 def test_a_file_for_sdxl_is_named_so(folder: Path, tmp_path: Path) -> None:
     tensors = load_file(folder / "ours.safetensors")
     save_file(tensors | {"add_embedding.linear_1.weight": torch.zeros(2, 2)}, tmp_path / "xl.safetensors")
-    with pytest.raises(UnusableControlNet, match="it was trained for SDXL"):
+    with pytest.raises(UnusableIngredient, match="it was trained for SDXL"):
         loaded(tmp_path, "xl")
 
 
