@@ -9,8 +9,8 @@ from typing import Final
 
 from aura_daemon.config.engine import EMBEDDED
 from aura_daemon.jobs.guidance.controls import CONTROLNETS, EMBEDDED_READS
+from aura_daemon.jobs.prompts.lora_names import EXTENSION
 
-EXTENSION: Final = ".safetensors"
 CONFIGURATION: Final = "config.json"
 """What a folder in diffusers format holds."""
 

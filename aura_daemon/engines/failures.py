@@ -62,9 +62,9 @@ class UnfitModel(Exception):
 class UnusableIngredient(Exception):
     """A LoRA, a ControlNet or an adapter that this model cannot be drawn with, and what to say of it."""
 
-    def __init__(self, message: str, mend: str) -> None:
-        super().__init__(message)
-        self.failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class FaultyVariant(Exception):

@@ -115,7 +115,7 @@ class CatalogueReader:
     def now(self) -> Catalogue:
         """Everything that jobs may name at the moment; raises OSError where a folder cannot be read."""
         lists, unusable = self._word_lists.now() if self._word_lists is not None else ({}, {})
-        loras = tuple(name for name, _ in files_below(self._loras, ".safetensors")) if self._loras is not None else ()
+        loras = tuple(name for name, _ in files_below(self._loras, EXTENSION)) if self._loras is not None else ()
         return Catalogue(
             models=self._models,
             loras=loras,

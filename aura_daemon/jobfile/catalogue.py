@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.jobs.guidance.upscaling import Upscale, upscalers_meant
-from aura_daemon.jobs.prompts.lora_names import loras_meant
+from aura_daemon.jobs.guidance.upscaling import Upscale
+from aura_daemon.jobs.prompts.lora_names import names_meant
 from aura_daemon.jobs.queueing import ANSWERS_MEND
 from aura_daemon.jobs.requests import GenerateRequest, Request, UpscaleRequest, is_question
 from aura_daemon.problems import cut, nearest
@@ -44,7 +44,7 @@ class Catalogue:
 
     def is_lora(self, name: str) -> bool:
         """Whether a name means a LoRA, or several that it does not tell apart."""
-        return bool(loras_meant(name, self.loras))
+        return bool(names_meant(name, self.loras))
 
     def lists_named(self, name: str) -> tuple[str, ...]:
         """The word lists that a name means, usable or not; in a name `*` stands for any characters, `/` too."""
@@ -54,6 +54,14 @@ class Catalogue:
 
 
 NOTHING: Final = Catalogue()
+
+_TOLD: Final = {
+    "loras": ("LoRAs", "names several LoRAs"),
+    "control": ("ControlNets", "names several ControlNets"),
+    "like": ("adapters", "names several adapters"),
+    "upscale": ("upscalers", "names several upscalers"),
+}
+"""Key -> what it names, and what is said of a name that means several: whole, so that it is found in the docs."""
 
 
 def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: str) -> tuple[Problem, ...]:
@@ -66,50 +74,36 @@ def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: st
     enlarged = _problem_of_upscaler(file, request.upscale, catalogue.upscalers)
     if isinstance(request, UpscaleRequest):
         return (enlarged,) if enlarged is not None else ()
-    found = [_problem_of_lora(file, lora.name, catalogue.loras) for lora in request.loras]
+    found = [_problem_of_name(file, "loras", lora.name, catalogue.loras) for lora in request.loras]
     if request.model is not None and request.model not in catalogue.models:
         found.append(_problem(file, "model", request.model, catalogue.models, "models"))
-    found += [_problem_of_control(file, control.model, catalogue.controlnets) for control in request.control]
+    found += [_problem_of_name(file, "control", control.model, catalogue.controlnets) for control in request.control]
     adapters = (picture.model or catalogue.adapter for picture in request.like)
     found += [_problem_of_adapter(file, name, catalogue.adapters) for name in adapters]
     return tuple(problem for problem in (*found, enlarged) if problem is not None)
-
-
-def _problem_of_lora(file: str, name: str, allowed: Sequence[str]) -> Problem | None:
-    meant = loras_meant(name, allowed)
-    if len(meant) > 1:
-        names = listed(meant)
-        message = f"names several LoRAs: {names}; write one of these names, with its folder"
-        return Problem(file=file, key="loras", message=message, given=cut(name))
-    return None if meant else _problem(file, "loras", name, allowed, "LoRAs")
-
-
-def _problem_of_control(file: str, name: str, allowed: Sequence[str]) -> Problem | None:
-    meant = loras_meant(name, allowed)  # their names are as free
-    if len(meant) > 1:
-        message = f"names several ControlNets: {listed(meant)}; write one of these names, with its folder"
-        return Problem(file=file, key="control", message=message, given=cut(name))
-    return None if meant else _problem(file, "control", name, allowed, "ControlNets")
 
 
 def _problem_of_adapter(file: str, name: str | None, allowed: Sequence[str]) -> Problem | None:
     if name is None:
         message = f"does not say which adapter reads it, and there are several: {listed(allowed)}; add `model`"
         return Problem(file=file, key="like", message=message)
-    meant = loras_meant(name, allowed)  # their names are as free
-    if len(meant) > 1:
-        message = f"names several adapters: {listed(meant)}; write one of these names, with its folder"
-        return Problem(file=file, key="like", message=message, given=cut(name))
-    return None if meant else _problem(file, "like", name, allowed, "adapters")
+    return _problem_of_name(file, "like", name, allowed)
 
 
 def _problem_of_upscaler(file: str, upscale: Upscale | None, allowed: Sequence[str]) -> Problem | None:
-    if upscale is None or upscale.model is None or len(meant := upscalers_meant(upscale.model, allowed)) == 1:
+    if upscale is None or upscale.model is None:
         return None
-    if meant:
-        message = f"names several upscalers: {listed(meant)}; write one of these names, with its folder"
-        return Problem(file=file, key="upscale", message=message, given=cut(upscale.model))
-    return _problem(file, "upscale", upscale.model, allowed, "upscalers")
+    return _problem_of_name(file, "upscale", upscale.model, allowed)
+
+
+def _problem_of_name(file: str, key: str, name: str, allowed: Sequence[str]) -> Problem | None:
+    """The problem of a name that means none of the allowed ones, or several."""
+    what, several = _TOLD[key]
+    meant = names_meant(name, allowed)
+    if len(meant) > 1:
+        message = f"{several}: {listed(meant)}; write one of these names, with its folder"
+        return Problem(file=file, key=key, message=message, given=cut(name))
+    return None if meant else _problem(file, key, name, allowed, what)
 
 
 def _problem(file: str, key: str, name: str, allowed: Iterable[str], what: str) -> Problem:

@@ -39,7 +39,7 @@ from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, Regen
 from aura_daemon.jobfile.keys.upscale import UpscaleJob
 from aura_daemon.jobs.guidance.controls import Control
 from aura_daemon.jobs.guidance.picture_prompts import PicturePrompt
-from aura_daemon.jobs.prompts.lora_names import loras_meant
+from aura_daemon.jobs.prompts.lora_names import names_meant
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 
@@ -200,7 +200,7 @@ def with_loras_of_prompt(
 
 def _meant(name: str, catalogue: Catalogue | None) -> str:
     """The name of the file that a LoRA's name means, however the name is written."""
-    meant = loras_meant(name, catalogue.loras) if catalogue is not None else ()
+    meant = names_meant(name, catalogue.loras) if catalogue is not None else ()
     return meant[0] if len(meant) == 1 else name
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.jobs.guidance.picture_prompts import ADAPTER_ON_HUB
+from aura_daemon.jobs.prompts.lora_names import EXTENSION
 
-EXTENSION: Final = ".safetensors"
 ENCODER: Final = "image_encoder"
 """Name of the folder with the model that looks at pictures."""
 

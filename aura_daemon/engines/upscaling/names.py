@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from aura_daemon.config.engine import ModelSettings, UpscaleSettings
+from aura_daemon.engines.model_files.beside.named_files import link_refused, listed, refused, weights_below
 from aura_daemon.engines.upscaling.model_format import PICKLES, pickle_refused
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.guidance.upscaling import upscaler_label, upscalers_meant
 from aura_daemon.jobs.prompts.lora_names import EXTENSION
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import Failure
 from aura_daemon.problems import nearest
 
 
 def upscaler_named(configured: UpscaleSettings, name: str | None) -> ModelSettings | Failure:
     """The settings of the upscaler that a request names; None means the configured one."""
-    present = _present(configured)
+    present = weights_below(Path(configured.folder)) if configured.folder is not None else {}
     label = upscaler_label(configured.model)
     if name is None or name in (configured.model, label):
         meant = upscalers_meant(configured.model, present)
@@ -27,12 +28,12 @@ def upscaler_named(configured: UpscaleSettings, name: str | None) -> ModelSettin
         return _in_folder(configured, present[meant[0]])
     allowed = (label, *present)
     if meant:
-        return _refused(f"upscaler {escaped(name)}: there are several: {', '.join(map(escaped, meant))}", "name one")
+        return refused(f"upscaler {escaped(name)}: there are several: {', '.join(map(escaped, meant))}", "name one")
     if pickle := _pickle(configured, name):
         return pickle_refused(pickle)
     near = nearest(name, allowed)
-    mend = f"did you mean {escaped(near)}?" if near else f"name one of {', '.join(map(escaped, allowed[:20]))}"
-    return _refused(f"upscaler {escaped(name)} is none that the configuration allows", mend)
+    mend = f"did you mean {escaped(near)}?" if near else f"name one of {listed(allowed)}"
+    return refused(f"upscaler {escaped(name)} is none that the configuration allows", mend)
 
 
 def name_of(configured: UpscaleSettings, model: str) -> str:
@@ -40,15 +41,6 @@ def name_of(configured: UpscaleSettings, model: str) -> str:
     if configured.folder is not None and Path(model).is_relative_to(configured.folder):
         return escaped(Path(model).relative_to(configured.folder).as_posix().removesuffix(EXTENSION))
     return escaped(upscaler_label(model))
-
-
-def _present(configured: UpscaleSettings) -> dict[str, Path]:
-    """The files in the folder by their names, as LoRAs are named."""
-    if configured.folder is None:
-        return {}
-    folder = Path(configured.folder)
-    files = (file for file in sorted(folder.rglob("*")) if file.suffix.lower() == EXTENSION and file.is_file())
-    return {file.relative_to(folder).as_posix()[: -len(EXTENSION)]: file for file in files}
 
 
 def _pickle(configured: UpscaleSettings, name: str) -> str:
@@ -61,11 +53,5 @@ def _pickle(configured: UpscaleSettings, name: str) -> str:
 
 def _in_folder(configured: UpscaleSettings, file: Path) -> ModelSettings | Failure:
     assert configured.folder is not None
-    if not file.resolve().is_relative_to(Path(configured.folder).resolve()):
-        mend = "put the file itself there, or set upscale.folder to the folder that it is in"
-        return _refused(f"upscaler {escaped(file.name)} is a link out of its folder, which is not followed", mend)
-    return ModelSettings(model=str(file))
-
-
-def _refused(message: str, mend: str) -> Failure:
-    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+    link = link_refused("upscaler", file.name, Path(configured.folder), [file], key="upscale.folder")
+    return link or ModelSettings(model=str(file))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.jobs.prompts.lora_names import EXTENSION, loras_meant
+from aura_daemon.jobs.prompts.lora_names import EXTENSION, names_meant
 
 MOST_SCALE: Final = 8
 """Times the width and height."""
@@ -26,7 +26,7 @@ class Upscale:
 
 def upscalers_meant(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """The upscalers that a name may mean: one, none, or several that it does not tell apart; as names of LoRAs."""
-    return loras_meant(name, known)
+    return names_meant(name, known)
 
 
 def upscaler_label(name: str) -> str:

@@ -1,4 +1,6 @@
-"""How freely the name of a LoRA may be written. In: a name, the names that there are. Out: the names that are meant.
+"""How freely a LoRA may be named. In: a name, the names that there are. Out: the names that are meant.
+
+ControlNets, adapters and upscalers are named as freely.
 
 Names hold the folders of their files, with `/`. A1111 names a LoRA by its file name alone, wherever the file lies.
 """
@@ -11,8 +13,8 @@ from typing import Final
 EXTENSION: Final = ".safetensors"
 
 
-def loras_meant(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The LoRAs that a name may mean: one, none, or several that it does not tell apart.
+def names_meant(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Those that a name may mean: one, none, or several that it does not tell apart.
 
     The whole name counts for more than the file name alone, and the same letters for more than another case.
     """

@@ -20,14 +20,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from aura_daemon.engines.failures import UnusableIngredient, first_line
+from aura_daemon.engines.model_files.beside.named_files import link_refused, one_meant, refused, weights_below
 from aura_daemon.engines.model_files.weights import header_fault
 from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
 from aura_daemon.engines.stable_diffusion.loras.lora_layers import layers_without_place
 from aura_daemon.file_names import escaped
-from aura_daemon.jobs.prompts.lora_names import EXTENSION, loras_meant
+from aura_daemon.jobs.prompts.lora_names import EXTENSION
 from aura_daemon.jobs.requests import Lora
-from aura_daemon.jobs.results import Ingredient, IngredientKind
-from aura_daemon.problems import nearest
+from aura_daemon.jobs.results import Failure, Ingredient, IngredientKind
 
 MOST_BYTES: Final = 2 << 30
 """Of a file; a LoRA of rank 256 for Stable Diffusion 1.x has 1.2 GB."""
@@ -101,7 +101,7 @@ class LoraAdapters:
         method = other_method(content.tensors)
         if method:
             self.take_off()
-            raise UnusableIngredient(f"LoRA {escaped(name)} is {method}, which is not read as a LoRA", _ANOTHER)
+            raise _unusable(name, f"is {method}, which is not read as a LoRA", _ANOTHER)
         absent, layers = layers_without_place(self._pipe, content.tensors)
         try:
             with warnings.catch_warnings(action="ignore"):  # that there are several, which is meant
@@ -110,7 +110,7 @@ class LoraAdapters:
             logger.debug("LoRA {}: {}", escaped(name), error)
             architecture = other_architecture(content.tensors)
             reason = f"it was trained for {architecture}" if architecture else first_line(str(error))
-            message = f"LoRA {escaped(name)} is none for this model ({reason})"
+            fault = f"is none for this model ({reason})"
         else:
             if any(_adapter(number) in getattr(part, "peft_config", {}) for part in self._parts()):
                 if absent:
@@ -119,9 +119,9 @@ class LoraAdapters:
                 return
             architecture = other_architecture(content.tensors)
             trained = f": it was trained for {architecture}" if architecture else ""
-            message = f"LoRA {escaped(name)} holds nothing for this model{trained}"
+            fault = f"holds nothing for this model{trained}"
         self.take_off()
-        raise UnusableIngredient(message, _ANOTHER)
+        raise _unusable(name, fault, _ANOTHER)
 
     def _parts(self) -> tuple[Any, Any]:
         return self._pipe.unet, self._pipe.text_encoder
@@ -137,12 +137,11 @@ class LoraAdapters:
                 self._contents.move_to_end(name)
                 return present
             if fault := header_fault(file) or _size_fault(status.st_size):
-                raise UnusableIngredient(f"LoRA {escaped(name)} cannot be read: {fault}", _AGAIN)
+                raise _unusable(name, f"cannot be read: {fault}", _AGAIN)
             content = file.read_bytes()
             read = _Content(stamp=stamp, sha256=hashlib.sha256(content).hexdigest(), tensors=load(content))
         except (OSError, SafetensorError) as error:
-            message = f"LoRA {escaped(name)} cannot be read: {first_line(str(error))}"
-            raise UnusableIngredient(message, _AGAIN) from None
+            raise _unusable(name, f"cannot be read: {first_line(str(error))}", _AGAIN) from None
         self._contents[name] = read
         while len(self._contents) > KEPT:
             self._contents.popitem(last=False)
@@ -151,43 +150,31 @@ class LoraAdapters:
     def _meant(self, name: str) -> str:
         """The LoRA that a name means: its path below the folder, without the suffix."""
         if self._folder is None:
-            raise UnusableIngredient(
-                f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder"
-            )
+            message = f"LoRA {escaped(name)}: there is no folder of LoRAs"
+            raise UnusableIngredient(refused(message, "set generate.loras to a folder"))
         path = PurePosixPath(name)
         is_inside = path.as_posix() == name and not path.is_absolute() and ".." not in path.parts
         if is_inside and (self._folder / f"{name}{EXTENSION}").is_file():
             return name
-        present = sorted(self._all())
-        meant = loras_meant(name, present)
-        if len(meant) > 1:
-            several = ", ".join(map(escaped, meant[:20]))
-            raise UnusableIngredient(
-                f"LoRA {escaped(name)}: there are several of this name: {several}", "name one of these"
-            )
-        if not meant:
-            suggestion = nearest(name, present)
-            listed = f"there are {', '.join(map(escaped, present[:20]))}" if present else "its folder holds none"
-            mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put its file there"
-            raise UnusableIngredient(f"LoRA {escaped(name)} is not there; {listed}", mend)
-        return meant[0]
+        known = sorted(weights_below(self._folder))
+        meant = one_meant("LoRA", name, known, otherwise="is not there", mend="put its file there")
+        if isinstance(meant, Failure):
+            raise UnusableIngredient(meant)
+        return meant
 
     def _file(self, name: str) -> Path:
         """Where a LoRA lies, never outside the folder."""
         assert self._folder is not None
         file = self._folder / f"{name}{EXTENSION}"
         if not file.is_file():
-            file = self._all().get(name, file)
-        if not file.resolve().is_relative_to(self._folder.resolve()):
-            mend = "put the file itself there, or set generate.loras to the folder that it is in"
-            raise UnusableIngredient(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
+            file = weights_below(self._folder).get(name, file)
+        if link := link_refused("LoRA", name, self._folder, [file], key="generate.loras"):
+            raise UnusableIngredient(link)
         return file
 
-    def _all(self) -> dict[str, Path]:
-        """Every LoRA by its name; `.SAFETENSORS` will do."""
-        assert self._folder is not None
-        files = (file for file in self._folder.rglob("*") if file.suffix.lower() == EXTENSION and file.is_file())
-        return {file.relative_to(self._folder).as_posix()[: -len(EXTENSION)]: file for file in files}
+
+def _unusable(name: str, reason: str, mend: str) -> UnusableIngredient:
+    return UnusableIngredient(refused(f"LoRA {escaped(name)} {reason}", mend))
 
 
 def _size_fault(size_bytes: int) -> str:

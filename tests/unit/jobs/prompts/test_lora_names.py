@@ -2,7 +2,7 @@
 
 import pytest
 
-from aura_daemon.jobs.prompts.lora_names import loras_meant
+from aura_daemon.jobs.prompts.lora_names import names_meant
 
 KNOWN = ("ink", "sub/ink", "sub/grain", "a/oil", "b/oil", "c/Chalk", "d/chalk", "Pen", "e/v1.0")
 
@@ -28,4 +28,4 @@ KNOWN = ("ink", "sub/ink", "sub/grain", "a/oil", "b/oil", "c/Chalk", "d/chalk", 
     ],
 )
 def test_a_name_means_the_file_that_is_called_so(name: str, meant: tuple[str, ...]) -> None:
-    assert loras_meant(name, KNOWN) == meant
+    assert names_meant(name, KNOWN) == meant

@@ -13,25 +13,16 @@ from aura_daemon.config.controlnets import controlnets_below, controlnets_named
 from aura_daemon.config.engine import EMBEDDED, GenerateSettings, ModelSettings
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
+from aura_daemon.engines.model_files.beside.named_files import link_refused, missing, one_meant
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
-from aura_daemon.file_names import escaped
 from aura_daemon.jobs.guidance.controls import CONTROLNETS, Control
-from aura_daemon.jobs.prompts.lora_names import loras_meant
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import Failure
 from aura_daemon.mini import WEIGHTS
-from aura_daemon.problems import nearest
-
-MOST_LISTED: Final = 20
-"""Names that a refusal lists."""
 
 
 def _net_weights(names: Iterable[str], _index: Mapping[str, Any], half: bool, allow_pickle: bool) -> WeightFiles | str:
     return choose_weights(names, [("", "diffusion_pytorch_model")], half, allow_pickle)
-
-
-def _one_file(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _allow_pickle: bool) -> str:
-    return "a ControlNet (.safetensors)"
 
 
 CONTROLNET: Final = ModelFormat(
@@ -48,7 +39,7 @@ CONTROLNET_FILE: Final = ModelFormat(
     description="a ControlNet",
     architectures=(),
     embedded=WEIGHTS / "controlnet",
-    weight_files=_one_file,
+    weight_files=missing("a ControlNet (.safetensors)"),
     is_one_file=True,
 )
 """One file without a configuration; its tensors say what it is."""
@@ -74,27 +65,14 @@ def net_wanted(name: str, settings: GenerateSettings, model: str) -> FurtherMode
     """The ControlNet that a name means; in the configured folder one of any short name may lie."""
     folder = Path(settings.controlnets) if settings.controlnets is not None else None
     known = controlnets_named(folder, [model])
-    meant = loras_meant(name, known)
-    if len(meant) != 1:
-        return _none_meant(name, meant, known)
+    meant = one_meant("ControlNet", name, known, otherwise="is none that this model can be guided with")
+    if isinstance(meant, Failure):
+        return meant
     own = dict(controlnets_below(folder)) if folder is not None else {}
-    if (place := own.get(meant[0])) is not None and folder is not None:
-        if not place.resolve().is_relative_to(folder.resolve()):
-            message = f"ControlNet {escaped(name)} is a link out of its folder, which is not followed"
-            mend = "put the file itself there, or set generate.controlnets to the folder that it is in"
-            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+    if (place := own.get(meant)) is not None and folder is not None:
+        if link := link_refused("ControlNet", name, folder, [place], key="generate.controlnets"):
+            return link
         kind = CONTROLNET if place.is_dir() else CONTROLNET_FILE
         return FurtherModel(told_as=name, settings=ModelSettings(model=str(place)), model_format=kind)
-    net = EMBEDDED if model == EMBEDDED else CONTROLNETS.get(meant[0], EMBEDDED)
+    net = EMBEDDED if model == EMBEDDED else CONTROLNETS.get(meant, EMBEDDED)
     return FurtherModel(told_as=name, settings=ModelSettings(model=net), model_format=CONTROLNET)
-
-
-def _none_meant(name: str, meant: tuple[str, ...], known: tuple[str, ...]) -> Failure:
-    if meant:
-        message = f"ControlNet {escaped(name)}: there are several of this name: {', '.join(map(escaped, meant))}"
-        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend="name one of these")
-    suggestion = nearest(name, known)
-    listed = ", ".join(map(escaped, known[:MOST_LISTED]))
-    mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put it into its folder"
-    message = f"ControlNet {escaped(name)} is none that this model can be guided with; there are {listed}"
-    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)

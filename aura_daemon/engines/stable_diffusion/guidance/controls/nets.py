@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from aura_daemon.config.engine import Attention
 from aura_daemon.engines.failures import UnusableIngredient, first_line
+from aura_daemon.engines.model_files.beside.named_files import refused
 from aura_daemon.engines.model_files.configurations import read_json
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
@@ -128,7 +129,7 @@ class ControlNets:
 
 def _unusable(files: ModelFiles, reason: str) -> UnusableIngredient:
     mend = "take one that was trained for Stable Diffusion 1.x, or leave `control` out"
-    return UnusableIngredient(f"ControlNet {escaped(files.name)} {reason}", mend)
+    return UnusableIngredient(refused(f"ControlNet {escaped(files.name)} {reason}", mend))
 
 
 def _config_of_file(files: ModelFiles) -> dict[str, Any]:

@@ -21,25 +21,17 @@ from aura_daemon.config.guidance.adapters import (
 )
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
+from aura_daemon.engines.model_files.beside.named_files import link_refused, listed, missing, one_meant, refused
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.guidance.picture_prompts import ADAPTER_ON_HUB, PicturePrompt
-from aura_daemon.jobs.prompts.lora_names import loras_meant
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import Failure
 from aura_daemon.mini import WEIGHTS
-from aura_daemon.problems import nearest
-
-MOST_LISTED: Final = 20
-"""Names that a refusal lists."""
 
 PER_ADAPTER: Final = 2
 """Models of each: itself, then its image encoder."""
-
-
-def _one_file(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _allow_pickle: bool) -> str:
-    return "an adapter (.safetensors)"
 
 
 def _adapter_of_hub(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _pickle: bool) -> WeightFiles:
@@ -61,7 +53,7 @@ ADAPTER_FILE: Final = ModelFormat(
     description="an IP-Adapter",
     architectures=(),
     embedded=WEIGHTS / "adapter",
-    weight_files=_one_file,
+    weight_files=missing("an adapter (.safetensors)"),
     is_one_file=True,
 )
 """One file without a configuration; its tensors say what it is."""
@@ -134,16 +126,18 @@ def adapters_found(like: Iterable[PicturePrompt], further: tuple[ModelFiles, ...
 def _wanted(name: str | None, settings: GenerateSettings, model: str) -> tuple[FurtherModel, FurtherModel] | Failure:
     folder = _folder_of(settings)
     known = adapters_named(folder)
-    meant = loras_meant(name, known) if name is not None else known
-    if name is None or len(meant) != 1:
-        return _none_meant(name, meant, known)
+    if name is None:
+        message = f"`like` names no adapter, and there are several: {listed(known)}"
+        return refused(message, "add `model`, or set generate.adapter")
+    meant = one_meant("adapter", name, known, otherwise="is none that the configuration allows")
+    if isinstance(meant, Failure):
+        return meant
     own = {place.name: place for place in adapters_below(folder)} if folder is not None else {}
-    if folder is not None and (place := own.get(meant[0])) is not None:
+    if folder is not None and (place := own.get(meant)) is not None:
         return _of_folder(name, place, folder)
     if model == EMBEDDED:
         message = f"adapter {escaped(name)} was made for Stable Diffusion 1.5, and {EMBEDDED} has none of its own"
-        mend = "name another model with `model`, or leave `like` out"
-        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+        return refused(message, "name another model with `model`, or leave `like` out")
     known_one = ADAPTER_ON_HUB
     adapter, encoder = (
         ModelSettings(model=f"{known_one.repository}/{file}", revision=known_one.revision)
@@ -159,11 +153,9 @@ def _of_folder(name: str, place: AdapterPlace, folder: Path) -> tuple[FurtherMod
     if place.encoder is None:
         message = f"adapter {escaped(name)} has no image encoder: there is no folder `{ENCODER}` beside its file"
         mend = f"put the image encoder that it was trained with there; most take that of {ADAPTER_ON_HUB.repository}"
-        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
-    if not all(path.resolve().is_relative_to(folder.resolve()) for path in (place.file, place.encoder)):
-        message = f"adapter {escaped(name)} is a link out of its folder, which is not followed"
-        mend = "put the file itself there, or set generate.adapters to the folder that it is in"
-        return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+        return refused(message, mend)
+    if link := link_refused("adapter", name, folder, (place.file, place.encoder), key="generate.adapters"):
+        return link
     adapter, encoder = (ModelSettings(model=str(path)) for path in (place.file, place.encoder))
     return (
         FurtherModel(told_as=name, settings=adapter, model_format=ADAPTER_FILE),
@@ -173,18 +165,3 @@ def _of_folder(name: str, place: AdapterPlace, folder: Path) -> tuple[FurtherMod
 
 def _folder_of(settings: GenerateSettings) -> Path | None:
     return Path(settings.adapters) if settings.adapters is not None else None
-
-
-def _none_meant(name: str | None, meant: tuple[str, ...], known: tuple[str, ...]) -> Failure:
-    if name is None:
-        message = f"`like` names no adapter, and there are several: {', '.join(map(escaped, known[:MOST_LISTED]))}"
-        mend = "add `model`, or set generate.adapter"
-    elif meant:
-        message = f"adapter {escaped(name)}: there are several of this name: {', '.join(map(escaped, meant))}"
-        mend = "name one of these"
-    else:
-        suggestion = nearest(name, known)
-        listed = ", ".join(map(escaped, known[:MOST_LISTED]))
-        mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put it into its folder"
-        message = f"adapter {escaped(name)} is none that the configuration allows; there are {listed}"
-    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from aura_daemon.engines.failures import UnusableIngredient, first_line
+from aura_daemon.engines.model_files.beside.named_files import refused
 from aura_daemon.engines.model_files.configurations import read_json
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.offload import OffloadedModule
@@ -194,7 +195,7 @@ class PicturePromptReader:
 
 def _unusable(name: str, reason: str) -> UnusableIngredient:
     mend = "take an IP-Adapter that was made for Stable Diffusion 1.x, or leave `like` out"
-    return UnusableIngredient(f"adapter {escaped(name)} {reason}", mend)
+    return UnusableIngredient(refused(f"adapter {escaped(name)} {reason}", mend))
 
 
 def _layers(name: str, unet: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
