@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.config.controlnets import controlnets_named
 from aura_daemon.config.guidance.adapters import adapter_meant, adapters_named
+from aura_daemon.config.guidance.controlnets import controlnets_named
 from aura_daemon.config.settings import GenerateConfig, Settings, UpscaleConfig
 from aura_daemon.formats.plain_text import NOT_TEXT, decoded
 from aura_daemon.formats.prompts.prompt_tags import without_comments

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from aura_daemon.config.controlnets import controlnets_below, controlnets_named
 from aura_daemon.config.engine import EMBEDDED, GenerateSettings, ModelSettings
+from aura_daemon.config.guidance.controlnets import controlnets_below, controlnets_named
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
 from aura_daemon.engines.model_files.beside.named_files import link_refused, missing, one_meant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aura_daemon.config.controlnets import controlnets_below, controlnets_named
+from aura_daemon.config.guidance.controlnets import controlnets_below, controlnets_named
 from aura_daemon.jobs.guidance.controls import CONTROLNETS, EMBEDDED_READS
 
 
