@@ -11,32 +11,30 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import torch
 from PIL import Image
 
-from aura_daemon.config.engine import EMBEDDED, Attention, GenerateSettings, Safety
+from aura_daemon.config.engine import Attention, GenerateSettings, Safety
 from aura_daemon.engines.failures import UnusableIngredient
 from aura_daemon.engines.images import encode
-from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
+from aura_daemon.engines.prompts.encoding import PromptEncoder
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.guidance.controls.control_maps import ControlMaps
 from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets
 from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import PicturePromptReader, SeenPicture
 from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import (
     RegionalPass,
-    RegionalPrompt,
     regional_prompt,
 )
 from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters
+from aura_daemon.engines.stable_diffusion.picture_finisher import PictureFinisher
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
 from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
@@ -50,12 +48,7 @@ from aura_daemon.engines.stable_diffusion.steps import (
     sizes_px,
     standstill,
 )
-from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of, unheard
-from aura_daemon.formats.prompts.prompt_syntax import plain_text
-from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Payload, Produced
-from aura_daemon.system.library_versions import versions
-
-BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 
 PREVIEW_QUALITY: Final = 75
 """Of a JPEG."""
@@ -88,7 +81,6 @@ class Generator:
     ) -> None:
         """Loads; raises what diffusers raises. `wait` returns when a device has finished; `graph`: see `load_parts`."""
         self._wait = wait
-        self._thumbnails = thumbnails
         self.files = files
         self.placement = placement
         self._configured = configured
@@ -105,6 +97,9 @@ class Generator:
         self.pipelines = Pipelines(self.parts, placement, files)
         self._nets = ControlNets(self.parts.pipe.unet, placement, attention)
         self._reader = PicturePromptReader(self.parts.pipe.unet, placement)
+        self._finisher = PictureFinisher(
+            files, self._guard, self.adapters, self.pipelines, self._reader, thumbnails=thumbnails
+        )
         self._like: tuple[SeenPicture, ...] = ()
         """What the pictures of the batch that runs are to be like."""
 
@@ -204,10 +199,8 @@ class Generator:
     def _finished(
         self, task: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory, maps: ControlMaps
     ) -> Produced | Failure:
-        """Decodes, checks and writes one picture."""
-        resolved, encoded, clock = task.resolved, task.encoded, task.clock
-        assert encoded is not None
-        clock.restart()
+        """Decodes one picture, and has it checked and written."""
+        task.clock.restart()
         drawn = self._decoded(latents)
         if drawn is None:
             return Failure(
@@ -215,63 +208,8 @@ class Generator:
                 message=f"the model made no picture but NaN in {self.placement.dtype}",
                 mend="set dtype: float32; if that does not help, the weights are damaged",
             )
-        clock.ended("decoded_s")
-        picture, is_black = drawn
-        picture, flagged = self._guard.checked(picture)
-        clock.ended("checked_s")
-        text, packet = encode.described(resolved, model=self.files.name, model_sha256=self.files.sha256)
-        file = encode.encoded(picture, resolved, text, packet)
-        if isinstance(file, Failure):
-            return file
-        small = thumbnail(picture, wanted=self._thumbnails)
-        clock.ended("filed_s")
-        extension = f".{resolved.format}"
-        places = task.places(self.files.own.native_size_px)
-        black = BLACK if is_black and not flagged else ""
-        start = task.start
-        warnings = (
-            *task.notes,
-            *unheard(resolved, self.files, composes=encoded.of_pass(0).is_opposed),
-            *self.adapters.warnings,
-            *(start.warnings if start is not None else ()),
-            *maps.warnings,
-            *task.inputs.warnings_of(one.image for one in resolved.like),
-            *places.warnings(resolved.width, resolved.height),
-            *encoded.warnings,
-            *self.pipelines.warnings,
-            *self._warnings(encoded, resolved.width, resolved.height),
-            flagged,
-            black,
-            *file.warnings,
-        )
-        return Produced(
-            payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
-            resolved=resolved,
-            model=self.files.name,
-            model_sha256=self.files.sha256,
-            device=self.placement.device,
-            dtype=self.placement.dtype,
-            rung=self.placement.rung,
-            variant=self.pipelines.variant,
-            levers=(*levers_of(resolved, self.files), *task.levers),
-            batch_size=batch_size,
-            timing=clock.timing(),
-            peak_bytes=peak.highest_bytes(),
-            warnings=tuple(filter(None, warnings)),
-            ingredients=(
-                *companions(self.files),
-                *task.loras,
-                *encoded.inversions,
-                *(start.ingredients if start is not None else ()),
-                *maps.ingredients,
-                *self._reader.ingredients(resolved.like, task.inputs.further),
-                *places.ingredients,
-            ),
-            windows=encoded.windows,
-            versions=versions(),
-            thumbnail=small,
-            is_hidden=bool(flagged) and self._guard.hides,
-        )
+        task.clock.ended("decoded_s")
+        return self._finisher.finished(task, drawn, self.placement, maps, batch_size=batch_size, peak=peak)
 
     def preview(self, latents: torch.Tensor) -> bytes:
         """A small JPEG of unfinished latents, after the safety checker."""
@@ -340,13 +278,3 @@ class Generator:
         if decoded is None or latents.start is None:
             return decoded
         return latents.start.around(decoded[0]), decoded[1]
-
-    def _warnings(self, encoded: EncodedPrompt | RegionalPrompt, width: int, height: int) -> list[str]:
-        """Warnings about what the embedded model cannot draw."""
-        # A textual inversion may teach the embedded model words that it does not list.
-        if self.files.carried_name != EMBEDDED or encoded.inversions:
-            return []
-        from aura_daemon.mini.knowledge import prompt_warnings
-
-        of_texts = (prompt_warnings(plain_text(text), width, height) for text in encoded.said)
-        return list(dict.fromkeys(chain.from_iterable(of_texts)))
