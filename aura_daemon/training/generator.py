@@ -6,7 +6,7 @@ predicting noise says the least about them.
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
@@ -17,7 +17,7 @@ from aura_daemon.mini import NATIVE_SIZE_PX
 from aura_daemon.mini.grammar import Sentence
 from aura_daemon.training.autoencoder import encode
 from aura_daemon.training.tokenizer import CLIP_MAX_LENGTH, clip_tokenizer
-from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
+from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, follow, fresh_drawings
 
 STEPS: Final = 5000
 BATCH: Final = 64
@@ -77,6 +77,39 @@ def build_scheduler() -> DPMSolverMultistepScheduler:
     )
 
 
+class NoiseLevels:
+    """How much of a picture and how much noise are in latents at each timestep."""
+
+    def __init__(self) -> None:
+        self.signal: Tensor = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
+        self.noise_share = (1 - self.signal**2).sqrt()
+
+    def mixed(self, clean: Tensor, noise: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        """Noisy latents, and the velocity that is to be predicted of them."""
+        signal, share = self.signal[times], self.noise_share[times]
+        return signal * clean + share * noise, signal * noise - share * clean
+
+
+def even_times(count: int, dice: torch.Generator) -> Tensor:
+    """One random timestep in each of `count` equal slices: every batch sees the whole range."""
+    return ((torch.arange(count) + torch.rand(count, generator=dice)) * TIMESTEPS / count).long()
+
+
+AnyPictures = TypeVar("AnyPictures")
+
+
+def of_every_size(
+    made: Callable[[int, tuple[int, int]], AnyPictures], square: int, wide: int
+) -> tuple[AnyPictures, ...]:
+    """What is learned from: so many square, wide and tall pictures. `made`: of a count, height and width in pixels."""
+    return made(square, (NATIVE_SIZE_PX, NATIVE_SIZE_PX)), made(wide, WIDE_PX), made(wide, WIDE_PX[::-1])
+
+
+def of_step(sizes: Sequence[AnyPictures], step: int) -> AnyPictures:
+    """Those of the size whose turn it is."""
+    return sizes[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
+
+
 Snapshot: TypeAlias = Callable[[CLIPTextModel, UNet2DConditionModel], None]
 
 
@@ -87,35 +120,23 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int, snapshot: Snapshot
     pair = torch.nn.ModuleDict({"text": build_text_encoder(), "unet": build_unet()})
     average = copy.deepcopy(pair).eval()
     log.begin("unet", f"{STEPS} steps of {BATCH}, {sum(p.numel() for p in pair.parameters()) / 1e6:.2f} M parameters")
-    shelves = [TrainingLatents(vae, SQUARE, (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
-    shelves += [TrainingLatents(vae, WIDE, size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
+    sizes = of_every_size(lambda count, size_px: TrainingLatents(vae, count, size_px, dice), SQUARE, WIDE)
     log.note(f"{SQUARE} square, {WIDE} wide and {WIDE} tall latents")
 
-    signal = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
-    noise_share = (1 - signal**2).sqrt()
+    levels = NoiseLevels()
     descent = CosineAdamW(pair.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
     for step in range(1, STEPS + 1):
-        shelf = shelves[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
-        tokens, latents = shelf.batch(BATCH, dice)
+        tokens, latents = of_step(sizes, step).batch(BATCH, dice)
         noise = torch.randn(latents.shape, generator=dice)
-        # One random timestep in each of `BATCH` equal slices: every batch sees the whole range.
-        times = ((torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) * TIMESTEPS / BATCH).long()
-        noisy = signal[times] * latents + noise_share[times] * noise
-        velocity = signal[times] * noise - noise_share[times] * latents
+        times = even_times(BATCH, dice)
+        noisy, velocity = levels.mixed(latents, noise, times)
         predicted = pair["unet"](noisy, times, pair["text"](tokens).last_hidden_state).sample
         loss = (predicted - velocity).square().mean()
         descent.down(loss)
-        _follow(average, pair, step)
+        follow(average.parameters(), pair.parameters(), step, most=EMA_DECAY)
         log.step(step, loss)
         if step % SNAPSHOT_EVERY_STEPS == 0 or step == STEPS:
             snapshot(average["text"], average["unet"])
-
-
-@torch.no_grad()
-def _follow(average: torch.nn.Module, model: torch.nn.Module, step: int) -> None:
-    """An exponential running average that forgets the random start quickly."""
-    decay = min(EMA_DECAY, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
 class TrainingLatents:

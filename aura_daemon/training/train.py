@@ -3,32 +3,28 @@
 The stages run one after another; each leaves a checkpoint in the work folder, so that a stage can be run again alone.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Final
 
-import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import BlipForConditionalGeneration, CLIPTextModel
 
 from aura_daemon.mini import WEIGHTS
 from aura_daemon.training import autoencoder, captioner, generator
 from aura_daemon.training.export import export_captioner, export_generator
+from aura_daemon.training.stages import parsed, training_parser
 from aura_daemon.training.trainlog import TrainingLog
 
 STAGES: Final = ("vae", "unet", "blip", "export")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = training_parser(__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="where generator/ and captioner/ are written")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "aura-mini", help="checkpoints")
     parser.add_argument("--stage", choices=STAGES, action="append", help="only this stage (may be repeated)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = parsed(parser)
     log = TrainingLog(options.out / "train.log")
     for stage in options.stage or STAGES:
         run(stage, out=options.out, work=options.work, log=log, seed=options.seed)

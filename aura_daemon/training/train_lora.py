@@ -20,7 +20,7 @@ from aura_daemon.mini import GENERATOR
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import SHAPES, Sentence, every_sentence
 from aura_daemon.training.autoencoder import encode
-from aura_daemon.training.generator import TIMESTEPS, build_scheduler
+from aura_daemon.training.generator import NoiseLevels, even_times
 
 SHAPE: Final = "star"
 RANK: Final = 4
@@ -53,17 +53,15 @@ def train(file: Path, *, seed: int, steps: int) -> None:
     learned = [parameter for parameter in pipe.unet.parameters() if parameter.requires_grad]
     descent = torch.optim.AdamW(learned, lr=RATE)
     slope = torch.optim.lr_scheduler.OneCycleLR(descent, max_lr=RATE, total_steps=steps)
-    signal = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
-    noise_share = (1 - signal**2).sqrt()
+    levels = NoiseLevels()
     sentences = [sentence for sentence in every_sentence() if sentence.shape in SHAPES]
     recent: list[float] = []
     for step in range(1, steps + 1):
         picked = [sentences[index] for index in torch.randint(len(sentences), (BATCH,), generator=dice).tolist()]
         tokens, latents = _batch(pipe, picked, dice)
         noise = torch.randn(latents.shape, generator=dice)
-        times = ((torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) * TIMESTEPS / BATCH).long()
-        noisy = signal[times] * latents + noise_share[times] * noise
-        velocity = signal[times] * noise - noise_share[times] * latents
+        times = even_times(BATCH, dice)
+        noisy, velocity = levels.mixed(latents, noise, times)
         loss = (pipe.unet(noisy, times, tokens).sample - velocity).square().mean()
         loss.backward()
         descent.step()

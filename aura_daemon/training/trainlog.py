@@ -75,6 +75,13 @@ class CosineAdamW:
         self._schedule.step()
 
 
+@torch.no_grad()
+def follow(average: Iterable[Tensor], learned: Iterable[Tensor], step: int, *, most: float) -> None:
+    """An exponential running average that forgets the start quickly. `most`: its decay in the end."""
+    decay = min(most, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average), list(learned), 1 - decay)
+
+
 def fresh_drawings(
     count: int, dice: torch.Generator, *, height_px: int = 64, width_px: int = 64
 ) -> tuple[Sequence[Sentence], Tensor]:

@@ -12,7 +12,6 @@ than the caption names, at the same place and of the same size. The caption deci
 place; but the place is less exact: 450 more steps of the same left the overlap at 0.77.
 """
 
-import argparse
 import copy
 import random
 from collections.abc import Sequence
@@ -24,12 +23,13 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor
 
-from aura_daemon.mini import CONTROLNET, GENERATOR, NAME, NATIVE_SIZE_PX, WEIGHTS
+from aura_daemon.mini import CONTROLNET, GENERATOR, NAME, NATIVE_SIZE_PX
 from aura_daemon.mini.drawing import cover, render
 from aura_daemon.mini.grammar import SHAPES, Sentence, seen_sentences
 from aura_daemon.training.autoencoder import encode
 from aura_daemon.training.controlling.maps import varied_maps
-from aura_daemon.training.generator import OTHER_SHAPE_EVERY_STEPS, TIMESTEPS, WIDE_PX, build_scheduler
+from aura_daemon.training.generator import TIMESTEPS, NoiseLevels, of_every_size, of_step
+from aura_daemon.training.stages import TrainingStage, parsed, staged_parser, stages_of
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog
 
 BATCH: Final = 32
@@ -41,10 +41,9 @@ EMBEDDING_CHANNELS: Final = (16, 32, 48, 64)  # of the layers that bring a map t
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ControlStage:
-    """One descent, along a learning rate of its own."""
+class ControlStage(TrainingStage):
+    """One descent."""
 
-    steps: int
     dice: int
     """What is added to the seed: each stage has drawings of its own."""
     lateness: float
@@ -62,19 +61,11 @@ STAGES: Final = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help=f"where {CONTROLNET.name}/ is written")
-    parser.add_argument("--steps", type=int, help="of each stage, instead of its own")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="the last stage alone, from the ControlNet that is there")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = parsed(staged_parser(__doc__, written=f"{CONTROLNET.name}/", learner="ControlNet"))
     pipeline = StableDiffusionPipeline.from_pretrained(GENERATOR, dtype=torch.float32)
     folder = options.out / CONTROLNET.name
     control = ControlNetModel.from_pretrained(folder, dtype=torch.float32) if options.resume else None
-    for stage in STAGES[-1:] if options.resume else STAGES:
-        stage = stage if options.steps is None else replace(stage, steps=options.steps)
+    for stage in stages_of(STAGES, options):
         log = TrainingLog(options.out / "train.log")
         control = train(log, pipeline, control, stage=stage, seed=options.seed)
         export(folder, control)
@@ -125,23 +116,19 @@ def train(
     millions = sum(parameter.numel() for parameter in control.parameters()) / 1e6
     start = "from scratch" if begun is None else "resumed"
     log.begin("controlnet", f"{stage.steps} steps of {BATCH}, {start}, {millions:.2f} M parameters")
-    shelves = [ControlledDrawings(pipeline.vae, drawings[0], (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
-    shelves += [ControlledDrawings(pipeline.vae, drawings[1], size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
+    sizes = of_every_size(lambda count, size_px: ControlledDrawings(pipeline.vae, count, size_px, dice), *drawings)
     log.note(f"{drawings[0]} square, {drawings[1]} wide and {drawings[1]} tall drawings")
 
-    signal = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
-    noise_share = (1 - signal**2).sqrt()
+    levels = NoiseLevels()
     descent = CosineAdamW(control.parameters(), peak_rate=PEAK_RATE, steps=stage.steps)
     for step in range(1, stage.steps + 1):
-        shelf = shelves[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
-        captions, latents, maps = shelf.batch(BATCH, dice, stage.other_shape_share)
+        captions, latents, maps = of_step(sizes, step).batch(BATCH, dice, stage.other_shape_share)
         tokens = pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
         noise = torch.randn(latents.shape, generator=dice)
         # One random share in each of `BATCH` equal slices: every batch sees the whole range.
         shares = (torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) / BATCH
         times = (shares**stage.lateness * TIMESTEPS).long().clamp(max=TIMESTEPS - 1)
-        noisy = signal[times] * latents + noise_share[times] * noise
-        velocity = signal[times] * noise - noise_share[times] * latents
+        noisy, velocity = levels.mixed(latents, noise, times)
         with torch.no_grad():
             embeddings = text(tokens).last_hidden_state
         down, middle = control(noisy, times, embeddings, controlnet_cond=maps, return_dict=False)

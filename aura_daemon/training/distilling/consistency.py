@@ -5,7 +5,6 @@ end of that path; guidance is already in the path. What is kept is the student's
 layer's difference to the teacher the largest singular values. About ten minutes on one core.
 """
 
-import argparse
 import copy
 import math
 from pathlib import Path
@@ -17,16 +16,11 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from aura_daemon.mini import GENERATOR, NATIVE_SIZE_PX, WEIGHTS
+from aura_daemon.mini import GENERATOR, WEIGHTS
 from aura_daemon.training.distilling.turbo import export_lora
-from aura_daemon.training.generator import (
-    OTHER_SHAPE_EVERY_STEPS,
-    TIMESTEPS,
-    WIDE_PX,
-    TrainingLatents,
-    build_scheduler,
-)
-from aura_daemon.training.trainlog import TrainingLog
+from aura_daemon.training.generator import TIMESTEPS, NoiseLevels, TrainingLatents, of_every_size, of_step
+from aura_daemon.training.stages import parsed, training_parser
+from aura_daemon.training.trainlog import TrainingLog, follow
 
 STEPS: Final = 800
 BATCH: Final = 32
@@ -43,14 +37,11 @@ RANK: Final = 32
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = training_parser(__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="where generator/turbo/ is written")
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rank", type=int, default=RANK)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = parsed(parser)
     log = TrainingLog(options.out / "train.log")
     pipeline = StableDiffusionPipeline.from_pretrained(GENERATOR, dtype=torch.float32)
     student = distil(log, pipeline, steps=options.steps, seed=options.seed)
@@ -77,8 +68,7 @@ def distil(
     average = copy.deepcopy(student).requires_grad_(False)
     averaged = [parameter for parameter in average.parameters() if parameter.dim() > 1]
     log.begin("turbo", f"{steps} steps of {BATCH}, {sum(one.numel() for one in learned) / 1e6:.2f} M parameters")
-    shelves = [TrainingLatents(pipeline.vae, latents[0], (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
-    shelves += [TrainingLatents(pipeline.vae, latents[1], size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
+    sizes = of_every_size(lambda count, size_px: TrainingLatents(pipeline.vae, count, size_px, dice), *latents)
     log.note(f"{latents[0]} square, {latents[1]} wide and {latents[1]} tall latents")
 
     path = _TeacherPath()
@@ -88,13 +78,12 @@ def distil(
     descent = AdamW(learned, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     slope = LambdaLR(descent, lambda step: _rate(step, steps))
     for step in range(1, steps + 1):
-        shelf = shelves[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
-        tokens, clean = shelf.batch(BATCH, dice)
+        tokens, clean = of_step(sizes, step).batch(BATCH, dice)
         noise = torch.randn(clean.shape, generator=dice)
         # One random point in each of `BATCH` equal slices of the path.
         points = ((torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) * SOLVER_STEPS / BATCH).long()
         times = (points + 1) * STRIDE - 1
-        noisy = path.signal[times] * clean + path.noise_share[times] * noise
+        noisy, _ = path.mixed(clean, noise, times)
         with torch.no_grad():
             embeddings = text(tokens).last_hidden_state
             both = teacher(noisy.repeat(2, 1, 1, 1), times.repeat(2), torch.cat([empty, embeddings])).sample
@@ -108,8 +97,7 @@ def distil(
         torch.nn.utils.clip_grad_norm_(learned, 1.0)
         descent.step()
         slope.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(averaged, learned, 1 - min(EMA_DECAY, (1 + step) / (10 + step)))
+        follow(averaged, learned, step, most=EMA_DECAY)
         log.step(step, loss)
     return average.eval()
 
@@ -141,12 +129,8 @@ def difference(
     return layers, kept / whole
 
 
-class _TeacherPath:
-    """The teacher's noise schedule, and what its predictions of velocity mean on it."""
-
-    def __init__(self) -> None:
-        self.signal = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
-        self.noise_share = (1 - self.signal**2).sqrt()
+class _TeacherPath(NoiseLevels):
+    """What the teacher's predictions of velocity mean."""
 
     def back(self, noisy: Tensor, times: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
         """One DDIM step: the earlier times, and the less noisy latents."""

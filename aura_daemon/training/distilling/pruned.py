@@ -6,7 +6,6 @@ output, and what the teacher's blocks put out. DIR becomes a whole model, which 
 out of training. Ten minutes on one core; `--steps 0` leaves out without training.
 """
 
-import argparse
 import copy
 import json
 import random
@@ -24,15 +23,10 @@ from torch import Tensor
 from aura_daemon.mini import GENERATOR, NAME, NATIVE_SIZE_PX
 from aura_daemon.mini.knowledge import shows
 from aura_daemon.training.evaluate import prompted
-from aura_daemon.training.generator import (
-    OTHER_SHAPE_EVERY_STEPS,
-    TIMESTEPS,
-    WIDE_PX,
-    TrainingLatents,
-    build_scheduler,
-)
+from aura_daemon.training.generator import NoiseLevels, TrainingLatents, even_times, of_every_size, of_step
 from aura_daemon.training.models import DrawSettings, came_back, draw
-from aura_daemon.training.trainlog import CosineAdamW, TrainingLog
+from aura_daemon.training.stages import parsed, training_parser
+from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, follow
 
 STEPS: Final = 1500
 BATCH: Final = 32
@@ -59,15 +53,12 @@ LAYOUTS: Final[dict[str, dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = training_parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the model is written")
     parser.add_argument("--layout", choices=LAYOUTS, default="slim")
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prompts", type=int, default=200, help="of the round trip; 0: it is not measured")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = parsed(parser)
     log = TrainingLog(options.folder / "train.log")
     pipeline = StableDiffusionPipeline.from_pretrained(GENERATOR, dtype=torch.float32)
     student = distil(log, pipeline, LAYOUTS[options.layout], steps=options.steps, seed=options.seed)
@@ -115,21 +106,16 @@ def distil(
     log.begin("pruned", f"{steps} steps of {BATCH}, {millions[1]} of {millions[0]} M parameters")
     if steps == 0:
         return average
-    shelves = [TrainingLatents(pipeline.vae, latents[0], (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
-    shelves += [TrainingLatents(pipeline.vae, latents[1], size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
+    sizes = of_every_size(lambda count, size_px: TrainingLatents(pipeline.vae, count, size_px, dice), *latents)
 
-    signal = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
-    noise_share = (1 - signal**2).sqrt()
+    levels = NoiseLevels()
     of_teacher, of_student = _BlockOutputs(teacher), _BlockOutputs(student)
     descent = CosineAdamW(student.parameters(), peak_rate=PEAK_RATE, steps=steps)
     for step in range(1, steps + 1):
-        shelf = shelves[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
-        tokens, clean = shelf.batch(BATCH, dice)
+        tokens, clean = of_step(sizes, step).batch(BATCH, dice)
         noise = torch.randn(clean.shape, generator=dice)
-        # One random timestep in each of `BATCH` equal slices: every batch sees the whole range.
-        times = ((torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) * TIMESTEPS / BATCH).long()
-        noisy = signal[times] * clean + noise_share[times] * noise
-        velocity = signal[times] * noise - noise_share[times] * clean
+        times = even_times(BATCH, dice)
+        noisy, velocity = levels.mixed(clean, noise, times)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 embeddings = text(tokens).last_hidden_state
@@ -138,9 +124,7 @@ def distil(
         output = (reached - goal).square().mean()
         loss = output + TASK_WEIGHT * (reached - velocity).square().mean() + of_student.distance(of_teacher)
         descent.down(loss)
-        with torch.no_grad():
-            decay = min(EMA_DECAY, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(average.parameters()), list(student.parameters()), 1 - decay)
+        follow(average.parameters(), student.parameters(), step, most=EMA_DECAY)
         log.step(step, output)
     return average
 

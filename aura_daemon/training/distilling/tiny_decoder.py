@@ -10,9 +10,7 @@ the second; of 200 prompts the captioner read 94 % after twelve steps (VAE: 98 %
 (93.5 %). They have not been run as one yet.
 """
 
-import argparse
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -20,11 +18,12 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 from transformers import BlipForConditionalGeneration, BlipVisionModel
 
-from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
+from aura_daemon.mini import CAPTIONER, GENERATOR
 from aura_daemon.mini.grammar import seen_sentences
 from aura_daemon.training.autoencoder import decode, encode
 from aura_daemon.training.distilling.turbo import TURBO_FACTS, export_decoder
 from aura_daemon.training.models import DrawSettings, draw_latents
+from aura_daemon.training.stages import TrainingStage, parsed, staged_parser, stages_of
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
 BATCH: Final = 16
@@ -35,10 +34,9 @@ FIRST_SEED: Final = 2_000_000  # far from any seed the evaluation uses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderStage:
-    """One descent, along a learning rate of its own."""
+class DecoderStage(TrainingStage):
+    """One descent."""
 
-    steps: int
     drawn: int
     """Latents of drawings."""
     generated: int
@@ -55,18 +53,10 @@ STAGES: Final = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="where generator/turbo/decoder/ is written")
-    parser.add_argument("--steps", type=int, help="of each stage, instead of its own")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="the last stage alone, from the decoder that is there")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = parsed(staged_parser(__doc__, written="generator/turbo/decoder/", learner="decoder"))
     folder = options.out / "generator"
     tiny = AutoencoderTiny.from_pretrained(folder / TURBO_FACTS["decoder"]) if options.resume else None
-    for stage in STAGES[-1:] if options.resume else STAGES:
-        stage = stage if options.steps is None else replace(stage, steps=options.steps)
+    for stage in stages_of(STAGES, options):
         tiny = distil(TrainingLog(options.out / "train.log"), tiny, stage=stage, seed=options.seed)
         export_decoder(folder, tiny)
 

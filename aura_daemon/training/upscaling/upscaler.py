@@ -9,10 +9,8 @@ usual memory layout. After it drawings that Lanczos had scaled down came back 1.
 worse: what is nearly right already counted for nothing in its loss. So the second stage counts decibels.
 """
 
-import argparse
 import random
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -25,6 +23,7 @@ from aura_daemon.mini.drawing import cover, mix, render
 from aura_daemon.mini.grammar import seen_sentences
 from aura_daemon.training.autoencoder import decode, encode
 from aura_daemon.training.models import as_pictures
+from aura_daemon.training.stages import TrainingStage, parsed, staged_parser, stages_of
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog
 from aura_daemon.training.upscaling.compact import SCALE, CompactUpscaler, as_bytes, export, load
 
@@ -46,10 +45,9 @@ FILTERS: Final = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UpscalerStage:
-    """One descent, along a learning rate of its own."""
+class UpscalerStage(TrainingStage):
+    """One descent."""
 
-    steps: int
     soft_share: float
     """Of the drawings that are softened before they are scaled down."""
     decoded_share: float
@@ -65,18 +63,10 @@ STAGES: Final = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help=f"where {UPSCALER.relative_to(WEIGHTS)} is written")
-    parser.add_argument("--steps", type=int, help="of each stage, instead of its own")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="the last stage alone, from the upscaler that is there")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = parsed(staged_parser(__doc__, written=str(UPSCALER.relative_to(WEIGHTS)), learner="upscaler"))
     file = options.out / UPSCALER.relative_to(WEIGHTS)
     upscaler = load(file) if options.resume else None
-    for stage in STAGES[-1:] if options.resume else STAGES:
-        stage = stage if options.steps is None else replace(stage, steps=options.steps)
+    for stage in stages_of(STAGES, options):
         upscaler = train(TrainingLog(options.out / "train.log"), upscaler, stage=stage, seed=options.seed)
         export(file, upscaler)
 
