@@ -29,8 +29,7 @@ from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.images.dataset import put_together
 from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.model_files.beside.further_models import FurtherModels, beside
-from aura_daemon.engines.model_files.companions import find_with_companions
-from aura_daemon.engines.model_files.fetched import found_here
+from aura_daemon.engines.model_files.fetched import files_of
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.placement.device_memory import (
@@ -259,6 +258,11 @@ class Session:
                 outcome = with_copy(_completed(result.outcome, loaded_s, attempt.placement), result.task)
                 attempt.end(result.task, outcome, step_s=result.step_s)
 
+    @property
+    def _prefers_half(self) -> bool:
+        """Whether files of half precision will do."""
+        return isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
+
     def _found(
         self, key: Key, model: ModelSettings, model_format: ModelFormat, reporter: Reporter
     ) -> ModelFiles | Failure:
@@ -267,11 +271,7 @@ class Session:
         if loaded is not None:
             return loaded
         self._faults.loading = model.model
-        half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
-        if self._services is None:
-            files = find_with_companions(model, model_format, half=half, reporter=reporter)
-        else:
-            files = found_here(model, model_format, half, reporter, self._services)
+        files = files_of(model, model_format, self._prefers_half, reporter, self._services)
         self._faults.loading = ""
         return files
 
@@ -282,9 +282,8 @@ class Session:
             return wanted
         if not wanted:
             return ()
-        half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
         self._faults.loading = ", ".join(one.told_as for one in wanted)
-        found = self._further.of(wanted, half=half, reporter=reporter)
+        found = self._further.of(wanted, half=self._prefers_half, reporter=reporter)
         self._faults.loading = ""
         return found
 

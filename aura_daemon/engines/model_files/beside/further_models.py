@@ -10,8 +10,7 @@ from typing import TypeAlias
 
 from aura_daemon.config.engine import ModelSettings
 from aura_daemon.config.workers.services import Services
-from aura_daemon.engines.model_files.companions import find_with_companions
-from aura_daemon.engines.model_files.fetched import found_here
+from aura_daemon.engines.model_files.fetched import files_of
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.reporter import Reporter
@@ -57,10 +56,7 @@ class FurtherModels:
         return files if files is not None and _stamps(files) == stamps else None
 
     def _looked_for(self, wanted: FurtherModel, half: bool, reporter: Reporter) -> ModelFiles | Failure:
-        if self._services is None:
-            files = find_with_companions(wanted.settings, wanted.model_format, half=half, reporter=reporter)
-        else:
-            files = found_here(wanted.settings, wanted.model_format, half, reporter, self._services)
+        files = files_of(wanted.settings, wanted.model_format, half, reporter, self._services)
         if isinstance(files, Failure):
             return files
         named = replace(files, name=wanted.told_as)
