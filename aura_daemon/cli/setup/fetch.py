@@ -26,8 +26,9 @@ from aura_daemon.engines.model_files.companions import (
     turbo_lora,
 )
 from aura_daemon.engines.model_files.downloads import discard_damaged
+from aura_daemon.engines.model_files.fetching.faults import GOES_ON, TRIED_AGAIN
 from aura_daemon.engines.model_files.find import ModelFiles, find_model, is_on_hub, look_for_model
-from aura_daemon.engines.model_files.hub import GOES_ON, TRIED_AGAIN, AbsentModel
+from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.offer import Licence, Offer, licence_of, offer_of
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION

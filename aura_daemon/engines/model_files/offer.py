@@ -14,8 +14,9 @@ from huggingface_hub import HfApi, constants, get_cached_repo_tree
 
 from aura_daemon.config.engine import ModelSettings
 from aura_daemon.engines.model_files.downloads import bytes_here
+from aura_daemon.engines.model_files.fetching.faults import EXPECTED, explain
 from aura_daemon.engines.model_files.find import chosen_by, hub_name
-from aura_daemon.engines.model_files.hub import DEFAULT_REVISION, EXPECTED, explain, missing_files, small_files
+from aura_daemon.engines.model_files.hub import DEFAULT_REVISION, missing_files, small_files
 from aura_daemon.engines.model_files.hub_guard import guarded
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import unavailable

@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from aura_daemon.engines.model_files import hub_guard
-from aura_daemon.engines.model_files.hub import explain
+from aura_daemon.engines.model_files.fetching.faults import explain
 from aura_daemon.engines.model_files.hub_guard import MOST_BYTES, HubGuard, StrangeAnswer, guarded
 from aura_daemon.mini import CAPTIONER
 from tests.support.hostile_hub import TRICKS

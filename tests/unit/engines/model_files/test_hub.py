@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from aura_daemon.engines.model_files.hub import explain
+from aura_daemon.engines.model_files.fetching.faults import explain
 from tests.support.hub import Hub, hub_environment, running_hub
 
 CAPTIONER = "tiny/captioner"
