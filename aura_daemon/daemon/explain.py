@@ -209,7 +209,7 @@ def _holdup(health: Health | None, *names: str) -> str:
 def _obstacle(name: str, settings: Settings, journal: Journal, *, keeps: bool) -> str | None:
     """Why a file in the inbox is not taken; None where nothing speaks against it. `keeps`: sources stay there."""
     # Imported here, as what judges files is slow to import, and most questions are about files that were taken.
-    from aura_daemon.intake.triage import assemble_judging
+    from aura_daemon.intake.judging import assemble_judging
     from aura_daemon.system.clock import SteadyClock
     from aura_daemon.system.permissions import why_denied
     from aura_daemon.system.watching.open_writers import Writer, writer_of

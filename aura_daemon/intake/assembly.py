@@ -12,10 +12,11 @@ from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.input_images import InputImages
+from aura_daemon.intake.judging import assemble_judging
 from aura_daemon.intake.late_pictures import LatePictures
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.intake.sets.expanding import SetExpander
-from aura_daemon.intake.triage import Triage, assemble_judging
+from aura_daemon.intake.triage import Triage
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
 
@@ -46,7 +47,7 @@ def assemble_intake(
 ) -> IntakeParts:
     """The parts, joined.
 
-    `now`, `keeps`, `drain`, `reads_heic`: as in `triage`. `catalogue`: what job files may name at the moment; by
+    `now`, `keeps`, `drain`, `reads_heic`: as in `judging`. `catalogue`: what job files may name at the moment; by
     default what the configured folders hold.
     """
     judging = assemble_judging(settings, journal, now=now, keeps=keeps, drain=drain, reads_heic=reads_heic)

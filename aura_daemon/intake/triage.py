@@ -12,17 +12,11 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.formats.plain_text import MOST_BYTES
-from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup, status_of
-from aura_daemon.intake.owners.naming_rights import NamingRights
-from aura_daemon.intake.pairing import Pairing
-from aura_daemon.intake.recipes.subjects import Subjects
-from aura_daemon.intake.sets.arriving import ArrivingSets
-from aura_daemon.intake.sets.finding import SetFinder
-from aura_daemon.intake.sets.outcomes import NamedOutcomes
+from aura_daemon.intake.owners.pairing import Pairing
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, FolderDefaults, caption_file_of, is_settings
 from aura_daemon.jobfile.recipes.merging import task_of_pictures
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
@@ -31,11 +25,9 @@ from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system.files import regular_files
-from aura_daemon.system.library_versions import is_installed
 from aura_daemon.system.permissions import is_others_link
 from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.caption_texts import is_skipped
-from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 from aura_daemon.watch.file_stamp import FileStamp
@@ -278,88 +270,3 @@ class Triage:
             source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))
             for source in seen
         )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgingParts:
-    """What says of a file whether it is to be claimed."""
-
-    triage: Triage
-    claims: Claims
-    image_lookup: ImageLookup
-    folder_defaults: FolderDefaultsReader
-    sets: SetFinder
-    outcomes: NamedOutcomes
-    subjects: Subjects
-
-
-def assemble_judging(
-    settings: Settings,
-    journal: Journal,
-    *,
-    now: Callable[[], float],
-    keeps: bool,
-    drain: bool = False,
-    reads_heic: bool | None = None,
-) -> JudgingParts:
-    """The parts, joined.
-
-    `now`: seconds since the epoch. `keeps`: sources stay where they are. `drain`: the daemon ends when the inbox is
-    empty. `reads_heic`: by default whether the decoder is installed.
-    """
-    claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
-    listings = FolderListings(settings.inbox, now=now)
-    rights = NamingRights(claims, journal)
-    image_lookup = ImageLookup(claims, journal, listings, rights, companions=settings.companions)
-    wait_s = settings.reference_wait
-    if drain:  # a script does not wait for as long as a daemon that goes on
-        wait_s = min(wait_s, settings.incomplete_after)
-    tracker = CompletenessTracker(settings.settle, now=now)
-    finder = SetFinder(
-        settings.inbox,
-        journal,
-        ignore=settings.ignore,
-        take=settings.take,
-        companions=settings.companions,
-        now=now,
-        rights=rights,
-    )
-    pairing = Pairing(
-        settings.inbox,
-        image_lookup,
-        journal,
-        tracker,
-        ArrivingSets(
-            settings.inbox,
-            finder,
-            tracker,
-            quiet_s=settings.pair_wait,
-            incomplete_after_s=settings.incomplete_after,
-            now=now,
-        ),
-        pair_wait_s=settings.pair_wait,
-        incomplete_after_s=settings.incomplete_after,
-    )
-    defaults = FolderDefaultsReader(settings.inbox, tracker)
-    triage = Triage(
-        settings,
-        image_lookup,
-        pairing,
-        defaults,
-        journal,
-        listings,
-        keeps=keeps,
-        reference_wait_s=wait_s,
-        reads_heic=is_installed("pi_heif") if reads_heic is None else reads_heic,
-        now=now,
-    )
-    subjects = Subjects(settings.inbox, image_lookup, listings, most_image_bytes=settings.limits.image_bytes)
-    return JudgingParts(
-        triage=triage,
-        claims=claims,
-        image_lookup=image_lookup,
-        folder_defaults=defaults,
-        sets=finder,
-        outcomes=pairing.outcomes,
-        subjects=subjects,
-    )
