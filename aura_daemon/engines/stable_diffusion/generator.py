@@ -87,7 +87,7 @@ class Generator:
         with_checker = configured.safety is not Safety.OFF
         self.parts = load_parts(files, placement, attention, with_checker=with_checker, graph=graph)
         self._guard = SafetyGuard(self.parts.checker, self.parts.pipe.feature_extractor, configured.safety)
-        self.adapters = LoraAdapters(self.parts.pipe, configured.loras)
+        self.loras = LoraAdapters(self.parts.pipe, configured.loras)
         self.prompting = PromptEncoder(
             self.parts.pipe.tokenizer,
             self.parts.text_encoder,
@@ -98,7 +98,7 @@ class Generator:
         self._nets = ControlNets(self.parts.pipe.unet, placement, attention)
         self._reader = PicturePromptReader(self.parts.pipe.unet, placement)
         self._finisher = PictureFinisher(
-            files, self._guard, self.adapters, self.pipelines, self._reader, thumbnails=thumbnails
+            files, self._guard, self.loras, self.pipelines, self._reader, thumbnails=thumbnails
         )
         self._like: tuple[SeenPicture, ...] = ()
         """What the pictures of the batch that runs are to be like."""
@@ -148,7 +148,7 @@ class Generator:
             return obstacle
         task.clock.restart()
         try:
-            task.loras = self.adapters.put_on(resolved.loras)
+            task.loras = self.loras.put_on(resolved.loras)
         except UnusableIngredient as unusable:
             return unusable.failure
         encoding = partial(
@@ -157,7 +157,7 @@ class Generator:
             passes=counted_passes(resolved),
             clip_skip=resolved.clip_skip,
             guided=self.files.own.is_guided(resolved.guidance_scale),
-            adapted=self.adapters.state,
+            adapted=self.loras.state,
         )
         encoded = (
             regional_prompt(resolved.prompt, places, sizes_px(resolved), encoding)

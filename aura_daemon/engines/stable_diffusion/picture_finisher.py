@@ -36,7 +36,7 @@ class PictureFinisher:
         self,
         files: ModelFiles,
         guard: SafetyGuard,
-        adapters: LoraAdapters,
+        loras: LoraAdapters,
         pipelines: Pipelines,
         reader: PicturePromptReader,
         *,
@@ -44,7 +44,7 @@ class PictureFinisher:
     ) -> None:
         self._files = files
         self._guard = guard
-        self._adapters = adapters
+        self._loras = loras
         self._pipelines = pipelines
         self._reader = reader
         self._thumbnails = thumbnails
@@ -75,7 +75,7 @@ class PictureFinisher:
         warnings = (
             *task.notes,
             *unheard(resolved, self._files, composes=encoded.of_pass(0).is_opposed),
-            *self._adapters.warnings,
+            *self._loras.warnings,
             *(start.warnings if start is not None else ()),
             *maps.warnings,
             *task.inputs.warnings_of(one.image for one in resolved.like),
