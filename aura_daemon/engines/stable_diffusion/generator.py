@@ -98,7 +98,12 @@ class Generator:
         self._nets = ControlNets(self.parts.pipe.unet, placement, attention)
         self._reader = PicturePromptReader(self.parts.pipe.unet, placement)
         self._finisher = PictureFinisher(
-            files, self._guard, self.loras, self.pipelines, self._reader, thumbnails=thumbnails
+            files=files,
+            guard=self._guard,
+            loras=self.loras,
+            pipelines=self.pipelines,
+            reader=self._reader,
+            thumbnails=thumbnails,
         )
         self._like: tuple[SeenPicture, ...] = ()
         """What the pictures of the batch that runs are to be like."""

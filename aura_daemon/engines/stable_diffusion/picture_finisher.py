@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -29,25 +30,16 @@ from aura_daemon.system.library_versions import versions
 BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PictureFinisher:
     """Of one generator, with whose parts its pictures were drawn."""
 
-    def __init__(
-        self,
-        files: ModelFiles,
-        guard: SafetyGuard,
-        loras: LoraAdapters,
-        pipelines: Pipelines,
-        reader: PicturePromptReader,
-        *,
-        thumbnails: bool,
-    ) -> None:
-        self._files = files
-        self._guard = guard
-        self._loras = loras
-        self._pipelines = pipelines
-        self._reader = reader
-        self._thumbnails = thumbnails
+    files: ModelFiles
+    guard: SafetyGuard
+    loras: LoraAdapters
+    pipelines: Pipelines
+    reader: PicturePromptReader
+    thumbnails: bool
 
     def finished(
         self,
@@ -63,67 +55,64 @@ class PictureFinisher:
         resolved, encoded, clock, start = task.resolved, task.encoded, task.clock, task.start
         assert encoded is not None
         picture, is_black = drawn
-        picture, flagged = self._guard.checked(picture)
+        picture, flagged = self.guard.checked(picture)
         clock.ended("checked_s")
-        text, packet = encode.described(resolved, model=self._files.name, model_sha256=self._files.sha256)
+        text, packet = encode.described(resolved, model=self.files.name, model_sha256=self.files.sha256)
         file = encode.encoded(picture, resolved, text, packet)
         if isinstance(file, Failure):
             return file
-        small = thumbnail(picture, wanted=self._thumbnails)
+        small = thumbnail(picture, wanted=self.thumbnails)
         clock.ended("filed_s")
-        places = task.places(self._files.own.native_size_px)
+        extension = f".{resolved.format}"
+        places = task.places(self.files.own.native_size_px)
         warnings = (
             *task.notes,
-            *unheard(resolved, self._files, composes=encoded.of_pass(0).is_opposed),
-            *self._loras.warnings,
+            *unheard(resolved, self.files, composes=encoded.of_pass(0).is_opposed),
+            *self.loras.warnings,
             *(start.warnings if start is not None else ()),
             *maps.warnings,
             *task.inputs.warnings_of(one.image for one in resolved.like),
             *places.warnings(resolved.width, resolved.height),
             *encoded.warnings,
-            *self._pipelines.warnings,
+            *self.pipelines.warnings,
             *self._undrawable(encoded, resolved.width, resolved.height),
             flagged,
             BLACK if is_black and not flagged else "",
             *file.warnings,
         )
         return Produced(
-            payloads=(
-                Payload(
-                    extension=f".{resolved.format}", content=file.content, width=picture.width, height=picture.height
-                ),
-            ),
+            payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
             resolved=resolved,
-            model=self._files.name,
-            model_sha256=self._files.sha256,
+            model=self.files.name,
+            model_sha256=self.files.sha256,
             device=placement.device,
             dtype=placement.dtype,
             rung=placement.rung,
-            variant=self._pipelines.variant,
-            levers=(*levers_of(resolved, self._files), *task.levers),
+            variant=self.pipelines.variant,
+            levers=(*levers_of(resolved, self.files), *task.levers),
             batch_size=batch_size,
             timing=clock.timing(),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
             ingredients=(
-                *companions(self._files),
+                *companions(self.files),
                 *task.loras,
                 *encoded.inversions,
                 *(start.ingredients if start is not None else ()),
                 *maps.ingredients,
-                *self._reader.ingredients(resolved.like, task.inputs.further),
+                *self.reader.ingredients(resolved.like, task.inputs.further),
                 *places.ingredients,
             ),
             windows=encoded.windows,
             versions=versions(),
             thumbnail=small,
-            is_hidden=bool(flagged) and self._guard.hides,
+            is_hidden=bool(flagged) and self.guard.hides,
         )
 
     def _undrawable(self, encoded: EncodedPrompt | RegionalPrompt, width: int, height: int) -> list[str]:
         """Warnings about what the embedded model cannot draw."""
         # A textual inversion may teach the embedded model words that it does not list.
-        if self._files.carried_name != EMBEDDED or encoded.inversions:
+        if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
         from aura_daemon.mini.knowledge import prompt_warnings
 
