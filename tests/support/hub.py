@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -212,6 +215,23 @@ class HubHandler(BaseHTTPRequestHandler):
             self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+
+def answer_of(
+    module: str, environment: dict[str, str], model: str, kind: str = "generate", *more: str
+) -> dict[str, Any]:
+    """What a module of `tests.support` says of a model in a new process."""
+    ran = subprocess.run(
+        [sys.executable, "-m", f"tests.support.{module}", model, kind, *more],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    said: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return said
 
 
 def git_hash(content: bytes) -> str:

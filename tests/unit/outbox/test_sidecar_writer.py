@@ -1,6 +1,7 @@
 """The JSON beside every result, and the report beside every failed file."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import jsonschema
@@ -55,16 +56,30 @@ def produced(resolved: Resolved, *, processor: Processor | None = None) -> Produ
 
 
 def document(resolved: Resolved, source: SourceRecord = SOURCE, *, processor: Processor | None = None) -> Sidecar:
+    outputs = [OutputRecord(name="cat.png", bytes=1, sha256="ef", width=912, height=512)]
+    warnings = ("from the daemon",)
+    return told(produced(resolved, processor=processor), source=source, outputs=outputs, warnings=warnings)
+
+
+def told(
+    done: Produced,
+    *,
+    source: SourceRecord = SOURCE,
+    tried: Sequence[Attempt] = (),
+    seconds: float = 1.5,
+    outputs: Sequence[OutputRecord] = (),
+    warnings: Sequence[str] = (),
+) -> Sidecar:
     return sidecar(
-        produced(resolved, processor=processor),
+        done,
         job_id="j",
         finished="2026-11-23T17:00:00Z",
         source=source,
-        tried=(),
-        seconds=1.5,
+        tried=tried,
+        seconds=seconds,
         timing_s=TIMING,
-        outputs=[OutputRecord(name="cat.png", bytes=1, sha256="ef", width=912, height=512)],
-        warnings=("from the daemon",),
+        outputs=list(outputs),
+        warnings=tuple(warnings),
     )
 
 
@@ -103,17 +118,8 @@ CHOSEN = ResolvedCaption(
 
 
 def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_for_them_again() -> None:
-    told = (CaptionCandidate(text="a caption", score=-0.5), CaptionCandidate(text="another", score=-1.5))
-    made = sidecar(
-        replace(produced(CHOSEN), candidates=told, ranked_by="mean log probability"),
-        job_id="j",
-        finished="2026-11-23T17:00:00Z",
-        source=SOURCE,
-        tried=(),
-        seconds=1.5,
-        timing_s=TIMING,
-        outputs=[],
-    )
+    several = (CaptionCandidate(text="a caption", score=-0.5), CaptionCandidate(text="another", score=-1.5))
+    made = told(replace(produced(CHOSEN), candidates=several, ranked_by="mean log probability"))
     written = json.loads(made.to_json())
     assert written["candidates"] == [{"text": "a caption", "score": -0.5}, {"text": "another", "score": -1.5}]
     assert (written["ranked_by"], written["seeds"]) == ("mean log probability", [7])
@@ -133,19 +139,11 @@ def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_fo
 
 
 def test_a_sidecar_names_the_parts_of_a_job_that_took_several() -> None:
-    told = {"model": "m", "model_sha256": "ab", "device": "cpu", "rung": "whole", "seconds": 1.5}
-    captioned = JobPart(request=CaptionRequest(), text="a cat", **told)  # type: ignore[arg-type]
-    compared = JobPart(request=MatchRequest(texts=("a cat",)), scores=(0.5,), **told)  # type: ignore[arg-type]
-    made = sidecar(
-        replace(produced(ResolvedCaption(image=None, prompt="", max_new_tokens=50)), parts=(captioned, compared)),
-        job_id="j",
-        finished="2026-11-23T17:00:00Z",
-        source=SOURCE,
-        tried=(),
-        seconds=1.5,
-        timing_s=TIMING,
-        outputs=[],
-    )
+    run = {"model": "m", "model_sha256": "ab", "device": "cpu", "rung": "whole", "seconds": 1.5}
+    captioned = JobPart(request=CaptionRequest(), text="a cat", **run)  # type: ignore[arg-type]
+    compared = JobPart(request=MatchRequest(texts=("a cat",)), scores=(0.5,), **run)  # type: ignore[arg-type]
+    done = produced(ResolvedCaption(image=None, prompt="", max_new_tokens=50))
+    made = told(replace(done, parts=(captioned, compared)))
     assert [(part.task, part.caption, part.scores, part.seconds) for part in made.parts] == [
         *(("caption", "a cat", [], 1.5), ("match", None, [0.5], 1.5))
     ]
@@ -227,16 +225,7 @@ RECORDED = [
 
 
 def test_a_sidecar_lists_every_attempt_and_the_one_that_worked_last() -> None:
-    made = sidecar(
-        replace(produced(DRAWN), rung="cpu"),
-        job_id="j",
-        finished="2026-11-23T17:00:00Z",
-        source=SOURCE,
-        tried=TRIED,
-        seconds=1.23456,
-        timing_s=TIMING,
-        outputs=[],
-    )
+    made = told(replace(produced(DRAWN), rung="cpu"), tried=TRIED, seconds=1.23456)
     page = json.loads(made.to_json())
     assert page["attempts"] == 3
     assert page["tried"][:2] == RECORDED
@@ -250,10 +239,7 @@ def test_a_sidecar_lists_every_attempt_and_the_one_that_worked_last() -> None:
 
 def test_a_result_of_no_rung_and_a_sidecar_from_before_there_were_any_are_read() -> None:
     made = document(DRAWN)
-    assert sidecar(
-        replace(produced(DRAWN), rung=""), job_id="j", finished="", source=SOURCE, tried=(), seconds=0.0,
-        timing_s=TIMING, outputs=[],
-    ).tried[0].rung is None  # fmt: skip
+    assert told(replace(produced(DRAWN), rung="")).tried[0].rung is None
     page = json.loads(made.to_json())
     del page["tried"], page["variant"]
     read = parse(json.dumps(page).encode(), file="cat.json")
@@ -262,8 +248,7 @@ def test_a_result_of_no_rung_and_a_sidecar_from_before_there_were_any_are_read()
 
 
 def test_a_sidecar_says_how_its_result_was_computed() -> None:
-    compiled = replace(produced(DRAWN), variant="compiled")
-    made = sidecar(compiled, job_id="j", finished="", source=SOURCE, tried=(), seconds=0.0, timing_s=TIMING, outputs=[])
+    made = told(replace(produced(DRAWN), variant="compiled"))
     assert json.loads(made.to_json())["variant"] == "compiled"
 
 

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
-import os
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +11,14 @@ import httpx2
 import pytest
 
 from aura_daemon.engines.model_files.fetching.faults import explain
-from tests.support.hub import Hub, hub_environment, running_hub
+from tests.support.hub import Hub, answer_of, hub_environment, running_hub
 
 CAPTIONER = "tiny/captioner"
-ROOT = Path(__file__).parents[4]
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with running_hub() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "hf"
 
 
 def find(environment: dict[str, str], model: str = CAPTIONER, kind: str = "caption", *more: str) -> dict[str, Any]:
     """What `find_model` says in a new process."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.support.finding", model, kind, *more],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    answer: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    answer = answer_of("finding", environment, model, kind, *more)
     assert "\n" not in answer.get("message", "") + answer.get("mend", "")
     return answer
 
