@@ -15,8 +15,9 @@ from aura_daemon.chains.next_part import chain_of, completed, next_part
 from aura_daemon.jobfile.keys.seeds import step_of
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, MatchRequest, PictureCheck, Request
-from aura_daemon.jobs.results import EngineTiming, PictureMatch, PictureTry, Produced
+from aura_daemon.jobs.results import Payload, PictureMatch, PictureTry, Produced
 from aura_daemon.jobs.sampling import SEED_END
+from tests.support.outcomes import produced
 
 PROMPT = "a (red:1.2) circle <lora:ink>"
 DRAWN = GenerateRequest(prompt=PROMPT, seed=7)
@@ -64,19 +65,8 @@ def seeds(done: Sequence[JobPart]) -> list[int | None]:
 
 def finished(asked: GenerateRequest, scores: Sequence[float]) -> Produced:
     done, _, _ = run(asked, scores)
-    drawn = Produced(
-        payloads=(),
-        resolved=MatchRequest(texts=()),
-        model="m",
-        model_sha256="0",
-        device="cpu",
-        dtype="float32",
-        rung="cpu",
-        batch_size=1,
-        timing=EngineTiming(),
-        peak_bytes=1,
-        warnings=("from the engine",),
-    )
+    looked_at = produced(Payload(extension=".png", content=b""), MatchRequest(texts=()))
+    drawn = replace(looked_at, payloads=(), warnings=("from the engine",))
     return completed(asked, done, drawn, last=drawn)
 
 

@@ -9,22 +9,18 @@ from aura_daemon.jobs.parts import Chain, ChosenPart
 from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
 from aura_daemon.jobs.resolved import ResolvedCaption
-from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, part_of
+from aura_daemon.jobs.results import CaptionCandidate, Payload, part_of
+from tests.support.outcomes import produced
 
 ASKED = CaptionRequest(image="a.png", candidates=3, matched=True, embed=True)
 
-WRITTEN = Produced(
-    payloads=(Payload(extension=".txt", content=b"a dog\n"),),
-    resolved=ResolvedCaption(image="a.png", prompt="", max_new_tokens=9, candidates=3),
+WRITTEN = replace(
+    produced(
+        Payload(extension=".txt", content=b"a dog\n"),
+        ResolvedCaption(image="a.png", prompt="", max_new_tokens=9, candidates=3),
+        text="a dog",
+    ),
     model="blip-base",
-    model_sha256="0",
-    device="cpu",
-    dtype="float32",
-    rung="cpu",
-    batch_size=1,
-    timing=EngineTiming(),
-    peak_bytes=1,
-    text="a dog",
     candidates=(CaptionCandidate(text="a dog", score=-0.1), CaptionCandidate(text="a cat", score=-0.2)),
     ranked_by="its own likelihood",
     warnings=("it was CMYK",),
