@@ -5,11 +5,12 @@ Importing this module imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aura_daemon.engines.model_files.model_format import ChooseWeights
+from aura_daemon.engines.model_files.weights import WeightFiles
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.prompts.lora_names import EXTENSION, names_meant
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -48,13 +49,9 @@ def weights_below(folder: Path) -> dict[str, Path]:
     return {file.relative_to(folder).as_posix()[: -len(EXTENSION)]: file for file in files}
 
 
-def missing(description: str) -> ChooseWeights:
-    """How weights are chosen where one file is named by its path: a folder has none."""
-
-    def choose(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _allow_pickle: bool) -> str:
-        return description
-
-    return choose
+def always(chosen: WeightFiles | str) -> ChooseWeights:
+    """Chooses these weights of any folder, or says that this file is missing: what takes one file takes no folder."""
+    return lambda _names, _index, _half, _allow_pickle: chosen
 
 
 def listed(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from aura_daemon.config.engine import EMBEDDED, GenerateSettings, ModelSettings
 from aura_daemon.config.guidance.controlnets import controlnets_below, controlnets_named
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
-from aura_daemon.engines.model_files.beside.named_files import link_refused, missing, one_meant
+from aura_daemon.engines.model_files.beside.named_files import always, link_refused, one_meant
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
 from aura_daemon.jobs.guidance.controls import CONTROLNETS, Control
@@ -39,7 +39,7 @@ CONTROLNET_FILE: Final = ModelFormat(
     description="a ControlNet",
     architectures=(),
     embedded=WEIGHTS / "controlnet",
-    weight_files=missing("a ControlNet (.safetensors)"),
+    weight_files=always("a ControlNet (.safetensors)"),
     is_one_file=True,
 )
 """One file without a configuration; its tensors say what it is."""

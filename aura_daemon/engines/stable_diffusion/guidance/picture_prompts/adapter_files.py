@@ -21,7 +21,7 @@ from aura_daemon.config.guidance.adapters import (
 )
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
-from aura_daemon.engines.model_files.beside.named_files import link_refused, listed, missing, one_meant, refused
+from aura_daemon.engines.model_files.beside.named_files import always, link_refused, listed, one_meant, refused
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
@@ -32,14 +32,6 @@ from aura_daemon.mini import WEIGHTS
 
 PER_ADAPTER: Final = 2
 """Models of each: itself, then its image encoder."""
-
-
-def _adapter_of_hub(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _pickle: bool) -> WeightFiles:
-    return WeightFiles(names=(ADAPTER_ON_HUB.adapter,))
-
-
-def _encoder_of_hub(_names: Iterable[str], _index: Mapping[str, Any], _half: bool, _pickle: bool) -> WeightFiles:
-    return WeightFiles(names=(ADAPTER_ON_HUB.encoder,))
 
 
 def _encoder_weights(
@@ -53,7 +45,7 @@ ADAPTER_FILE: Final = ModelFormat(
     description="an IP-Adapter",
     architectures=(),
     embedded=WEIGHTS / "adapter",
-    weight_files=missing("an adapter (.safetensors)"),
+    weight_files=always("an adapter (.safetensors)"),
     is_one_file=True,
 )
 """One file without a configuration; its tensors say what it is."""
@@ -66,9 +58,14 @@ IMAGE_ENCODER: Final = ModelFormat(
     weight_files=_encoder_weights,
 )
 
-ADAPTER_OF_HUB: Final = replace(ADAPTER_FILE, weight_files=_adapter_of_hub, role=ModelRole.ADAPTER)
+ADAPTER_OF_HUB: Final = replace(
+    ADAPTER_FILE, weight_files=always(WeightFiles(names=(ADAPTER_ON_HUB.adapter,))), role=ModelRole.ADAPTER
+)
 ENCODER_OF_HUB: Final = replace(
-    IMAGE_ENCODER, weight_files=_encoder_of_hub, role=ModelRole.IMAGE_ENCODER, is_one_file=True
+    IMAGE_ENCODER,
+    weight_files=always(WeightFiles(names=(ADAPTER_ON_HUB.encoder,))),
+    role=ModelRole.IMAGE_ENCODER,
+    is_one_file=True,
 )
 """Files of a repository that holds several."""
 
