@@ -12,6 +12,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.formats.plain_text import MOST_BYTES
+from aura_daemon.intake.catalogue import catalogue_reader
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
@@ -23,6 +24,7 @@ from aura_daemon.intake.recipes.subjects import Subjects
 from aura_daemon.intake.sets.arriving import ArrivingSets
 from aura_daemon.intake.sets.finding import SetFinder
 from aura_daemon.intake.sets.outcomes import NamedOutcomes
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, FolderDefaults, caption_file_of, is_settings
 from aura_daemon.jobfile.recipes.merging import task_of_pictures
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
@@ -300,12 +302,14 @@ def assemble_judging(
     now: Callable[[], float],
     keeps: bool,
     drain: bool = False,
+    catalogue: Callable[[], Catalogue] | None = None,
     reads_heic: bool | None = None,
 ) -> JudgingParts:
     """The parts, joined.
 
     `now`: seconds since the epoch. `keeps`: sources stay where they are. `drain`: the daemon ends when the inbox is
-    empty. `reads_heic`: by default whether the decoder is installed.
+    empty. `catalogue`: what job files may name at the moment; by default what the configured folders hold.
+    `reads_heic`: by default whether the decoder is installed.
     """
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     listings = FolderListings(settings.inbox, now=now)
@@ -337,6 +341,7 @@ def assemble_judging(
             incomplete_after_s=settings.incomplete_after,
             now=now,
         ),
+        catalogue or catalogue_reader(settings).now,
         pair_wait_s=settings.pair_wait,
         incomplete_after_s=settings.incomplete_after,
     )

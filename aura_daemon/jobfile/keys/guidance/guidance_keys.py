@@ -236,6 +236,13 @@ def adapters_named_in(keys: Mapping[str, object]) -> Iterator[str]:
     return (name for one in _mappings(keys.get("like")) if isinstance(name := one.get("model"), str))
 
 
+def upscale_named_in(keys: Mapping[str, object]) -> Upscale | None:
+    """The upscaler in these keys, which were not checked yet; None where they name none."""
+    value = keys.get("upscale")
+    name = value.get("model") if isinstance(value, Mapping) else value
+    return Upscale(model=name.strip()) if isinstance(name, str) and name.strip() else None
+
+
 def with_names(keys: Mapping[str, object], renamed: Callable[[object], object]) -> dict[str, object]:
     """Those of these keys that are there, with other names of their images."""
 
