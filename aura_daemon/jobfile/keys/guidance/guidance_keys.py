@@ -226,6 +226,12 @@ def controls_again(said: object, own: object) -> list[dict[str, object]]:
     ]
 
 
+def maps_said(said: object) -> list[str]:
+    """What a picture says of each map: its ControlNet, and the name of the image where that is known."""
+    named = ((one.get("model"), one.get("image")) for one in _mappings(said))
+    return [f"{model} of {image}" if image else str(model) for model, image in named]
+
+
 def nets_named(keys: Mapping[str, object]) -> Iterator[str]:
     """The names of the ControlNets in these keys, which were not checked yet."""
     return (name for one in _mappings(keys.get("control")) if isinstance(name := one.get("model"), str))
