@@ -32,6 +32,9 @@ MOST_INPUT_BYTES: Final = 1 << 21
 _AS_TEXT: Final = frozenset({"negative_prompt", "aspect_ratio", "scheduler", "model"})
 """Options whose words are values as they stand; the others are read as YAML reads them."""
 
+_WITH_BRACES: Final = frozenset({"output"})
+"""Keys whose words may begin with a brace: `{stem}` is no mapping here, and needs no quotes beside the shell's."""
+
 _SIZE: Final = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
 
 
@@ -193,6 +196,9 @@ class _Drafting:
         """A value as a job file would hold it behind its key."""
         (found, *_) = [*documents_of(f"value: {word}\n".encode(errors="replace"), file=""), None]
         if isinstance(found, Document) and found.mapping.keys() == {"value"}:
-            return found.mapping["value"]
+            value = found.mapping["value"]
+            return word if key in _WITH_BRACES and isinstance(value, dict) else value
+        if key in _WITH_BRACES:
+            return word
         self._problems.append(Problem(key=key, message="is no value as YAML has it", given=escaped(word)))
         return None

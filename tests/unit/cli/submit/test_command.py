@@ -74,6 +74,14 @@ def test_a_picture_alone_is_enlarged_and_what_a_prompt_draws_too(call: Call, hou
     assert written(house, "photo-2.yaml")["task"] == "upscale"
 
 
+@pytest.mark.parametrize("said", ["{model}/{stem}", '"{model}/{stem}"'])
+def test_a_name_for_results_needs_no_quotes_of_yaml(call: Call, house: House, said: str) -> None:
+    assert call("submit", "a boat", "--set", f"output={said}")[0] == 0
+    assert written(house, "a-boat.yaml")["output"] == "{model}/{stem}"
+    assert call("submit", "a boat", "--set", "output={stem}")[0] == 0
+    assert written(house, "a-boat-2.yaml")["output"] == "{stem}"
+
+
 def test_a_size_is_width_and_height_and_a_count_a_number(call: Call, house: House) -> None:
     call("submit", "a boat", "--size", "640x512", "--num-images", "2", "--model", "aura-mini")
     assert written(house, "a-boat.yaml") == {
