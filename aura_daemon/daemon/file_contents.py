@@ -40,7 +40,8 @@ class FileContents:
         self._accept = accept
         self._prompt_lines = settings.prompt_lines
         self._most_image_bytes = settings.limits.image_bytes
-        self._catalogue = catalogue_reader(settings).now()
+        self.catalogue = catalogue_reader(settings).now()
+        """What jobs may name."""
         self._subjects = SubjectsOnDisk(
             settings.inbox, companions=settings.companions, most_image_bytes=settings.limits.image_bytes
         )
@@ -77,14 +78,14 @@ class FileContents:
                     content,
                     file=shown,
                     folders=folders,
-                    catalogue=self._catalogue,
+                    catalogue=self.catalogue,
                     draw=self._draw,
                     prompt_lines=self._prompt_lines,
                     subject=self._subjects.of(file, path or name) if file is not None else NOBODY,
                 )
                 return parsed.problems if isinstance(parsed, RejectedFile) else parsed
             case SourceKind.SIDECAR:
-                document = from_sidecar.parse(content, file=shown, catalogue=self._catalogue)
+                document = from_sidecar.parse(content, file=shown, catalogue=self.catalogue)
                 return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
             case SourceKind.IMAGE:
                 problem = self.problem_of_image(content)
@@ -97,7 +98,7 @@ class FileContents:
                 subject = Subject(path=path or name, is_picture=True)
                 if file is not None:
                     subject = self._subjects.of(file, subject.path, content)
-                made = parser.of_picture(folders, subject=subject, catalogue=self._catalogue, draw=self._draw)
+                made = parser.of_picture(folders, subject=subject, catalogue=self.catalogue, draw=self._draw)
                 return made.problems if isinstance(made, RejectedFile) else made
             case Leave():
                 return (Problem(file=shown, message=f"would be left alone: {escaped(str(route))}"),)

@@ -124,7 +124,8 @@ class Submission:
         if not isinstance(found, ParsedFile):
             # The line in a file that nobody has seen tells nothing.
             return tuple(problem if problem.file else replace(problem, line=None) for problem in _problems(found))
-        problems = [*self._problems_of_pictures(pictures), *_problems_of_regenerating(found, pictures.get("image"))]
+        problems = [*self._problems_of_pictures(pictures)]
+        problems += self._problems_of_regenerating(found, pictures.get("image"))
         return tuple(problems) or _draft(folder, stem, files, found)
 
     def of_file(self, path: Path, *, name: str = "") -> Draft | tuple[Problem, ...]:
@@ -209,6 +210,15 @@ class Submission:
             if isinstance(found := self._pictures.read(picture.name, picture.content, (), shown=shown), tuple):
                 yield from found
 
+    def _problems_of_regenerating(self, found: ParsedFile, picture: Picture | None) -> tuple[Problem, ...]:
+        """Why a picture cannot be drawn again; the daemon reads its settings when it admits the job."""
+        spec = found.jobs[0].spec
+        if picture is None or not isinstance(spec, RegenerateSpec):
+            return ()
+        shown = escaped(picture.name)
+        made = from_picture.made_again(spec, picture.content, file=shown, catalogue=self._contents.catalogue)
+        return made if isinstance(made, tuple) else ()
+
 
 def _draft(folder: str, stem: str, files: Callable[[str], Files], found: ParsedFile | str) -> Draft:
     jobs = found.jobs if isinstance(found, ParsedFile) else ()
@@ -220,15 +230,6 @@ def _draft(folder: str, stem: str, files: Callable[[str], Files], found: ParsedF
 def _problems(found: str | tuple[Problem, ...]) -> tuple[Problem, ...]:
     """A job file is never a single image or sidecar."""
     return found if isinstance(found, tuple) else (Problem(message=found),)
-
-
-def _problems_of_regenerating(found: ParsedFile, picture: Picture | None) -> tuple[Problem, ...]:
-    """Why a picture cannot be drawn again; the daemon reads its settings when it admits the job."""
-    spec = found.jobs[0].spec
-    if picture is None or not isinstance(spec, RegenerateSpec):
-        return ()
-    made = from_picture.made_again(spec, picture.content, file=escaped(picture.name))
-    return made if isinstance(made, tuple) else ()
 
 
 def _read(path: Path) -> bytes | Problem:

@@ -238,8 +238,8 @@ class Admission:
                 if source.kind is not SourceKind.IMAGE:
                     path, picture, notes = self._input_images.read(source, spec.request.image)
                     named += notes
-                upscalers = self._catalogue().upscalers
-                spec = from_picture.made_again(spec, picture, file=file_names.escaped(path), upscalers=upscalers)
+                shown = file_names.escaped(path)
+                spec = from_picture.made_again(spec, picture, file=shown, catalogue=self._catalogue())
             if isinstance(spec, tuple):
                 problems += spec
             else:

@@ -47,13 +47,14 @@ def assemble_intake(
 ) -> IntakeParts:
     """The parts, joined.
 
-    `now`, `keeps`, `drain`, `reads_heic`: as in `judging`. `catalogue`: what job files may name at the moment; by
-    default what the configured folders hold.
+    `now`, `keeps`, `drain`, `catalogue`, `reads_heic`: as in `judging`.
     """
-    judging = assemble_judging(settings, journal, now=now, keeps=keeps, drain=drain, reads_heic=reads_heic)
+    catalogue = catalogue or catalogue_reader(settings).now
+    judging = assemble_judging(
+        settings, journal, now=now, keeps=keeps, drain=drain, catalogue=catalogue, reads_heic=reads_heic
+    )
     most_bytes = settings.limits.image_bytes
     input_images = InputImages(judging.claims, judging.image_lookup, journal, most_bytes=most_bytes)
-    catalogue = catalogue or catalogue_reader(settings).now
     return IntakeParts(
         pending=PendingFiles(settings.inbox, judging.triage, settle_s=settings.settle),
         triage=judging.triage,

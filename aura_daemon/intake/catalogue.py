@@ -124,18 +124,16 @@ class CatalogueReader:
             adapter=adapter_meant(None, self._adapter, self._adapters),
             wildcards=lists,
             unusable=unusable,
-            upscalers=self._upscalers(),
+            upscalers=upscalers_named(self._upscaling) if self._upscaling is not None else (),
             answers=self._answers,
         )
 
-    def _upscalers(self) -> tuple[str, ...]:
-        """The configured one, and those in the folder."""
-        configured = self._upscaling
-        if configured is None:
-            return ()
-        folder, label = configured.folder, upscaler_label(configured.model)
-        found = [name for name, _ in files_below(folder, EXTENSION)] if folder is not None else []
-        return tuple(dict.fromkeys((*(upscalers_meant(label, found) or (label,)), *found)))
+
+def upscalers_named(configured: UpscaleConfig) -> tuple[str, ...]:
+    """The names of upscalers that jobs may write: the configured one, and those in the folder."""
+    folder, label = configured.folder, upscaler_label(configured.model)
+    found = [name for name, _ in files_below(folder, EXTENSION)] if folder is not None else []
+    return tuple(dict.fromkeys((*(upscalers_meant(label, found) or (label,)), *found)))
 
 
 def catalogue_reader(settings: Settings) -> CatalogueReader:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aura_daemon.config.settings import Settings
+from aura_daemon.intake.catalogue import catalogue_reader
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.folder_listings import FolderListings
@@ -17,6 +18,7 @@ from aura_daemon.intake.sets.arriving import ArrivingSets
 from aura_daemon.intake.sets.finding import SetFinder
 from aura_daemon.intake.sets.outcomes import NamedOutcomes
 from aura_daemon.intake.triage import Triage
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system.library_versions import is_installed
 from aura_daemon.watch.completeness import CompletenessTracker
@@ -42,12 +44,14 @@ def assemble_judging(
     now: Callable[[], float],
     keeps: bool,
     drain: bool = False,
+    catalogue: Callable[[], Catalogue] | None = None,
     reads_heic: bool | None = None,
 ) -> JudgingParts:
     """The parts, joined.
 
     `now`: seconds since the epoch. `keeps`: sources stay where they are. `drain`: the daemon ends when the inbox is
-    empty. `reads_heic`: by default whether the decoder is installed.
+    empty. `catalogue`: what job files may name at the moment; by default what the configured folders hold.
+    `reads_heic`: by default whether the decoder is installed.
     """
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     listings = FolderListings(settings.inbox, now=now)
@@ -79,6 +83,7 @@ def assemble_judging(
             incomplete_after_s=settings.incomplete_after,
             now=now,
         ),
+        catalogue or catalogue_reader(settings).now,
         pair_wait_s=settings.pair_wait,
         incomplete_after_s=settings.incomplete_after,
     )

@@ -3,6 +3,7 @@
 A folder that says what else only a job says is a recipe (`recipes/`). The job's own keys win over the folders'
 settings, and a nearer folder wins over those above. Aspect ratio, width and height are one choice: whoever sets one of
 them has decided all three. So are beams and sampling of a caption. Of `caption` each key below it counts for itself.
+A name for results with `{seed}` or `{prompt}` is for pictures that are drawn, not for those that are enlarged alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.guidance.guidance_keys import NAMING
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION
 from aura_daemon.jobfile.keys.neighbours import with_meaning
+from aura_daemon.jobfile.keys.output_name import is_for_drawings
 from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.keys.upscale import UpscaleJob
@@ -52,6 +54,8 @@ MODELS: Final[dict[JobKind, type[BaseModel]]] = {
 
 CAPTION: Final = "caption"
 """The key whose keys count one by one."""
+
+OUTPUT: Final = "output"
 
 PROMPT_LINES: Final = "prompt_lines"
 """The key that is about the texts in a folder, and that no job has."""
@@ -120,6 +124,8 @@ def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequenc
         settled = frozenset[str]().union(*chosen)
         numbered = _settled_seeds(merged)
         for key, value in defaults.keys.items():
+            if key == OUTPUT and task == JobKind.UPSCALE and is_for_drawings(value):
+                continue
             is_free = key not in settled | without_use and (key not in numbered or (key == "seed" and _is_one(value)))
             is_free &= not (needs_one_seed and key == "seed" and not _is_one(value))
             if key in fields and is_free and merged.get(key) is None:
@@ -203,6 +209,8 @@ def _problems_of_kind(
 ) -> Sequence[Problem]:
     """What is wrong with the settings that jobs of one kind take."""
     own = {key: value for key, value in keys.items() if key in model.model_fields and key in KEYS}
+    if kind is JobKind.UPSCALE and keys.get("task") != kind and is_for_drawings(own.get(OUTPUT)):
+        del own[OUTPUT]  # pictures that are enlarged here take it not
     needed = {"prompt": "x", "image": "x.png", "verify": 1} if kind is JobKind.GENERATE else {}
     try:
         model.model_validate({"task": kind.value, **needed, **own})

@@ -12,11 +12,12 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata import comfyui_graph, infotext
 from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, PARAMETERS, WORKFLOW, embedded_texts
 from aura_daemon.formats.picture_metadata.infotext import HASH_CHARACTERS, PROGRAM, PictureSettings
+from aura_daemon.formats.picture_metadata.upscaler_settings import upscaler_present
+from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance.guidance_keys import controls_again, nets_named
+from aura_daemon.jobfile.keys.guidance.guidance_keys import controls_again, maps_said
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, with_loras_of_prompt
-from aura_daemon.jobs.guidance.upscaling import upscalers_meant
 from aura_daemon.jobs.requests import EmbeddedSettings
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import cut, problems_of
@@ -27,24 +28,26 @@ NOTHING: Final = (
 )
 
 CONTROL: Final = "control"
+UPSCALE: Final = "upscale"
 
 _WRITE_THEM: Final = "write them into a job file, or `task: caption` to have it described"
 
 
 def made_again(
-    spec: RegenerateSpec, content: bytes, *, file: str, upscalers: Sequence[str] | None = None
+    spec: RegenerateSpec, content: bytes, *, file: str, catalogue: Catalogue | None = None
 ) -> JobSpec | tuple[Problem, ...]:
-    """The job that a picture asks for; `file` is its name for people. Without `upscalers` any of them is allowed."""
+    """The job that a picture asks for; `file` is its name for people. Without a catalogue every name is allowed."""
     settings = _settings(embedded_texts(content))
     if isinstance(settings, str):
         return (Problem(file=file, message=settings),)
-    settings = _with_upscaler(settings, upscalers)
     own = spec.request.keys
+    if catalogue is not None and own.get(UPSCALE) is None:
+        settings = _with_upscaler(settings, catalogue.upscalers)
     settled = SIZE if SIZE & own.keys() else frozenset()
     keys = {key: value for key, value in settings.keys.items() if key not in settled} | dict(own)
     if (said := settings.keys.get(CONTROL)) is not None:
         keys[CONTROL] = again = controls_again(said, own.get(CONTROL))
-        lost = [*nets_named({CONTROL: said})][len(again) :]
+        lost = maps_said(said)[len(again) :]
         settings = replace(settings, lost=(*_without_maps(lost), *settings.lost))
     try:
         job = GenerateJob.model_validate({"task": "generate", **keys})
@@ -54,23 +57,26 @@ def made_again(
     request = with_loras_of_prompt(replace(job.request(), embedded=_embedded(settings, file)), file=file)
     if isinstance(request, tuple):
         return tuple(_with_mend(problem) for problem in request)
+    if unknown := problems_of_names(request, catalogue, file=file):
+        return tuple(_with_mend(problem) for problem in unknown)
     return JobSpec(request=request, priority=spec.priority)
 
 
 def _without_maps(lost: Sequence[str]) -> Iterator[str]:
-    """What is told where the job names too few maps. `lost`: the ControlNets of those that it does not name."""
+    """What is told where the job names too few maps. `lost`: what the picture says of the others."""
     if lost:
         models = ", ".join(cut(name) for name in lost)
         yield f"it was guided by maps ({models}), which it does not hold: `control: {{image: …}}` names them"
 
 
-def _with_upscaler(settings: PictureSettings, upscalers: Sequence[str] | None) -> PictureSettings:
-    """The settings without an upscaler that is not here."""
-    asked = settings.keys.get("upscale")
-    name = asked.get("model") if isinstance(asked, Mapping) else None
-    if upscalers is None or name is None or len(upscalers_meant(str(name), upscalers)) == 1:
+def _with_upscaler(settings: PictureSettings, upscalers: Sequence[str]) -> PictureSettings:
+    """The settings with the upscaler that is meant, or without one that is not here."""
+    asked = settings.keys.get(UPSCALE)
+    if not isinstance(asked, Mapping) or (name := asked.get("model")) is None:
         return settings
-    keys = {key: value for key, value in settings.keys.items() if key != "upscale"}
+    if (present := upscaler_present(str(name), upscalers)) is not None:
+        return replace(settings, keys={**settings.keys, UPSCALE: {**asked, "model": present}})
+    keys = {key: value for key, value in settings.keys.items() if key != UPSCALE}
     lost = f"it was enlarged by the upscaler {name}, which is not here: it comes out as large as it was drawn"
     return replace(settings, keys=keys, lost=(*settings.lost, lost))
 

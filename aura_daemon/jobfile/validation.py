@@ -32,7 +32,7 @@ from aura_daemon.jobfile.keys.benchmark import (
 )
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.guidance.guidance_keys import adapters_named_in, nets_named
+from aura_daemon.jobfile.keys.guidance.guidance_keys import adapters_named_in, nets_named, upscale_named_in
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
 from aura_daemon.jobfile.keys.reflect import REFLECT, ROUNDS, ReflectJob, ReflectKeys
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
@@ -292,4 +292,5 @@ def _names_of(keys: Mapping[str, object]) -> GenerateRequest:
         loras=tuple(Lora(name=name.strip()) for name in names if isinstance(name, str) and name.strip()),
         control=tuple(Control(image="", model=name.strip()) for name in nets_named(keys) if name.strip()),
         like=tuple(PicturePrompt(image="", model=name.strip()) for name in adapters_named_in(keys) if name.strip()),
+        upscale=upscale_named_in(keys),
     )

@@ -291,6 +291,8 @@ class UpscaleRequest:
     quality: int | None = None
     """As those of a picture that is drawn."""
     metadata: Metadata | None = None
+    output: str | None = None
+    """The name of the result, as that of a picture that is drawn; it has no seed and no prompt."""
     tags: tuple[str, ...] = ()
     notes: str = ""
 

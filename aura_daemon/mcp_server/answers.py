@@ -107,6 +107,7 @@ class DaemonAnswer(AnswerData):
     inbox: str
     outbox: str = Field(description="the folder that the names of results are below")
     models: list[str] = Field(description="what `model` may name; the first is taken where none is named")
+    upscalers: list[str] = Field(description="what `upscale` may name; the first is taken where none is named")
     jobs: dict[str, int] = Field(description="how many jobs are in which state")
     running: str = Field(description="the running job in words, of several the first")
     workers: list[WorkerAnswer]

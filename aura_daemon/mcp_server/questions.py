@@ -20,6 +20,7 @@ MOST_SHOWN_PX: Final = 2048
 USUAL_SHOWN_PX: Final = 1024
 
 _KEYS: Final = "any key of a job file and its value, as {'format': 'webp', 'hires': {'scale': 2}}"
+_UPSCALE: Final = "times width and height, a number from 1 to 8; or, as text, one of the upscalers that `status` lists"
 _FILE: Final = "the file's name below the inbox, as `submit_prompt` and `submit_picture` return it"
 
 
@@ -65,6 +66,7 @@ class PromptQuestion(Question):
     model: str | None = Field(None, description="one of the models that `status` lists")
     image: AnyPicture | None = Field(None, description="a picture to start from; `strength` in settings tells how far")
     mask: AnyPicture | None = Field(None, description="white where `image` is drawn anew")
+    upscale: int | float | str | None = Field(None, description=f"enlarges what was drawn: {_UPSCALE}")
     settings: Keys = Field(default_factory=dict, description=_KEYS)
     name: str = Field("", description="what file and results are called, as text; may name folders of the inbox")
 
@@ -74,6 +76,7 @@ class PictureQuestion(Question):
 
     picture: AnyPicture = Field(description="an object with one of data, file, result")
     question: str | None = Field(None, description="what the caption begins with, as text: a photo of")
+    upscale: int | float | str | None = Field(None, description=f"enlarges the picture, no caption: {_UPSCALE}")
     settings: Keys = Field(default_factory=dict, description=_KEYS)
     name: str = Field("", description="what file and result are called, as text; may name folders of the inbox")
 

@@ -20,6 +20,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.formats.image_signatures import format_of
+from aura_daemon.jobfile.keys.upscale import UPSCALE
 from aura_daemon.mcp_server.answers import Answer, HandedIn
 from aura_daemon.mcp_server.calls import Call
 from aura_daemon.mcp_server.names import name_below
@@ -28,7 +29,7 @@ from aura_daemon.problems import cut
 from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 
-_DIRECT: Final = ("negative_prompt", "aspect_ratio", "count", "seed", "steps", "model")
+_DIRECT: Final = ("negative_prompt", "aspect_ratio", "count", "seed", "steps", "model", "upscale")
 """Keys of jobs that are arguments of their own."""
 
 
@@ -42,8 +43,10 @@ def submit_prompt(call: Call, wanted: PromptQuestion) -> Answer:
 
 
 def submit_picture(call: Call, wanted: PictureQuestion) -> Answer:
-    """Hands a picture in, for a caption or for what `settings` say; raises UserError with every problem."""
-    keys: dict[str, Any] = {} if "task" in wanted.settings else {"task": "caption"}
+    """Hands a picture in: for a caption, to be enlarged, or for what `settings` say; raises UserError with problems."""
+    keys: dict[str, Any] = {} if wanted.upscale is None else {UPSCALE: wanted.upscale}
+    if "task" not in wanted.settings:
+        keys["task"] = UPSCALE if UPSCALE in {*keys, *wanted.settings} else "caption"
     if wanted.question is not None:
         keys["prompt"] = wanted.question
     found = {"image": _picture("picture", wanted.picture, call.settings)}

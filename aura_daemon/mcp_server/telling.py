@@ -12,6 +12,7 @@ from aura_daemon.daemon.waiting import START_IT
 from aura_daemon.errors import Problem, UserError, with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.health.worker_table import device_text, doing, is_fleet
+from aura_daemon.intake.catalogue import upscalers_named
 from aura_daemon.journal.database import FILE_NAME
 from aura_daemon.mcp_server.answers import Answer, DaemonAnswer, Ended, HeldUp, Reason, ResultList, WorkerAnswer
 from aura_daemon.mcp_server.calls import Call
@@ -33,6 +34,7 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
         inbox=escaped(os.fspath(settings.inbox)),
         outbox=escaped(os.fspath(settings.outbox)),
         models=list(dict.fromkeys((generate.model, *generate.models))),
+        upscalers=[*map(escaped, upscalers_named(settings.upscale))],
         jobs=found.job_counts or {},
         running=f"{current.source} ({current.kind}): {current.progress}" if current is not None else "",
         workers=[
@@ -64,7 +66,8 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
     lines += [f"held up: {one.what}: {with_mend(one.reason, one.mend)}" for one in data.held_up]
     lines += [f"failed: {failure}" for failure in data.recent_failures]
     lines += [f"to do: {data.problem}"] if data.problem else []
-    lines.append(f"models: {', '.join(data.models)}; inbox: {data.inbox}; outbox: {data.outbox}")
+    names = f"models: {', '.join(data.models)}; upscalers: {', '.join(data.upscalers)}"
+    lines.append(f"{names}; inbox: {data.inbox}; outbox: {data.outbox}")
     return Answer(data=data, text="\n".join(lines))
 
 

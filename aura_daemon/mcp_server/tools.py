@@ -108,9 +108,10 @@ TOOLS: Final[tuple[ServedTool[Any], ...]] = (
     ),
     ServedTool(
         name="submit_picture",
-        title="Caption a picture",
-        description="Hands in a picture; the daemon captions it, or does what `task` in settings says (regenerate: it"
-        " is drawn again from the settings in it). Returns the file to wait for, or everything that is wrong.",
+        title="Caption or enlarge a picture",
+        description="Hands in a picture; the daemon captions it, enlarges it (`upscale`), or does what `task` in"
+        " settings says (regenerate: it is drawn again from the settings in it). Returns the file to wait for, or"
+        " everything that is wrong.",
         question=PictureQuestion,
         answer=HandedIn,
         carry_out=_in_thread(submitting.submit_picture),

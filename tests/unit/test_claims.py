@@ -30,6 +30,7 @@ WHOLE_PAGES: Final = (
     "docs/housekeeping.md",
     "docs/hostile-input.md",
     "docs/folder-recipes.md",
+    "docs/control.md",
 )
 """Every bullet, table row and paragraph of these pages stands in the table."""
 

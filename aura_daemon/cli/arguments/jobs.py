@@ -61,6 +61,7 @@ def submit(
     image: submitting.Image = None,
     mask: submitting.Mask = None,
     strength: submitting.Strength = None,
+    upscale: submitting.Upscale = None,
     priority: submitting.Priority = None,
     assignments: submitting.Set = [],  # noqa: B006 - typer copies it
     name: submitting.Name = "",
@@ -74,7 +75,7 @@ def submit(
 
     words = {"aspect_ratio": aspect, "steps": steps, "seed": seed, "count": count, "negative_prompt": negative}
     words |= {"guidance_scale": guidance, "scheduler": scheduler, "model": model}
-    words |= {"strength": strength, "priority": priority}
+    words |= {"strength": strength, "upscale": upscale, "priority": priority}
     wanted = command.Wanted(
         things=things,
         options={key: word for key, word in words.items() if word is not None},

@@ -87,6 +87,15 @@ def models(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def upscalers(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The upscalers that the configuration allows."""
+    from aura_daemon.intake.catalogue import upscalers_named
+
+    if (settings := _settings(ctx)) is None:
+        return []
+    return [name for name in upscalers_named(settings.upscale) if name.startswith(incomplete)]
+
+
 def assignments(incomplete: str) -> list[str]:
     """The keys of job files, each with `=`."""
     from aura_daemon.jobfile.keys.caption import CaptionJob

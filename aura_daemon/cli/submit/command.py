@@ -20,6 +20,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, SUBMITTED_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_reader import Document
+from aura_daemon.jobfile.keys.upscale import UPSCALE
 from aura_daemon.jobfile.parser import documents_of
 from aura_daemon.jobfile.schema import TEXT_KEYS
 from aura_daemon.system import durable_files
@@ -30,6 +31,9 @@ MOST_INPUT_BYTES: Final = 1 << 21
 
 _AS_TEXT: Final = frozenset({"negative_prompt", "aspect_ratio", "scheduler", "model"})
 """Options whose words are values as they stand; the others are read as YAML reads them."""
+
+_WITH_BRACES: Final = frozenset({"output"})
+"""Keys whose words may begin with a brace: `{stem}` is no mapping here, and needs no quotes beside the shell's."""
 
 _SIZE: Final = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
 
@@ -128,8 +132,11 @@ class _Drafting:
             if "image" in self._pictures:
                 return (Problem(key="image", message="is there twice: name one picture", given=escaped(thing)),)
             picture = picture_at(path)
-            pictures = {"image": picture, **self._pictures} if isinstance(picture, Picture) else {}
-            return self._desk.of_keys(keys, pictures, name=name) if isinstance(picture, Picture) else (picture,)
+            if not isinstance(picture, Picture):
+                return (picture,)
+            if UPSCALE in keys and not keys.keys() & {"task", "prompt"}:
+                keys = {"task": UPSCALE, **keys}
+            return self._desk.of_keys(keys, {"image": picture, **self._pictures}, name=name)
         if has_keys:
             message = "has its own keys: options go with prompts and pictures"
             return (Problem(file=escaped(thing), message=message),)
@@ -159,7 +166,10 @@ class _Drafting:
         if self._wanted.question is not None:
             keys |= {"task": "caption", "prompt": self._wanted.question}
         for key, word in self._wanted.options.items():
-            keys[key] = word if key in _AS_TEXT else self._value(key, word)
+            value = word if key in _AS_TEXT else self._value(key, word)
+            if key == UPSCALE and not isinstance(value, dict):  # `--set upscale.tile=128` may follow
+                value = {"model" if isinstance(value, str) else "scale": value}
+            keys[key] = value
         if self._wanted.size is not None:
             if (size := _SIZE.fullmatch(self._wanted.size)) is None:
                 message = "must be WIDTHxHEIGHT in pixels, such as 912x512"
@@ -175,6 +185,9 @@ class _Drafting:
             inner = keys
             for part in outer:
                 below = inner.setdefault(part, {})
+                if not isinstance(below, dict):
+                    message = f"`{part}` has a value already, and no keys below it"
+                    self._problems.append(Problem(key="set", message=message, given=escaped(assignment)))
                 inner = below if isinstance(below, dict) else {}
             inner[key] = word if path.strip() in TEXT_KEYS else self._value(path.strip(), word)
         return keys
@@ -183,6 +196,9 @@ class _Drafting:
         """A value as a job file would hold it behind its key."""
         (found, *_) = [*documents_of(f"value: {word}\n".encode(errors="replace"), file=""), None]
         if isinstance(found, Document) and found.mapping.keys() == {"value"}:
-            return found.mapping["value"]
+            value = found.mapping["value"]
+            return word if key in _WITH_BRACES and isinstance(value, dict) else value
+        if key in _WITH_BRACES:
+            return word
         self._problems.append(Problem(key=key, message="is no value as YAML has it", given=escaped(word)))
         return None

@@ -57,6 +57,15 @@ Mask = Annotated[
         "--mask", readable=False, metavar="FILE", help="White where it is redrawn.", autocompletion=completing.files
     ),
 ]
+Upscale = Annotated[
+    _Text,
+    typer.Option(
+        "--upscale",
+        metavar="X|NAME",
+        help="Enlarge: so many times, or by that upscaler. Of a picture alone nothing else is done.",
+        autocompletion=completing.upscalers,
+    ),
+]
 Strength = Annotated[_Text, typer.Option("--strength", metavar="X", help="How much of --image is drawn anew, 0 to 1.")]
 Priority = Annotated[_Text, typer.Option("--priority", metavar="N", help="Higher runs first.")]
 Set = Annotated[

@@ -27,6 +27,7 @@ from aura_daemon.engines.prompts.encoding import PromptEncoder
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.guidance.controls.control_maps import ControlMaps
 from aura_daemon.engines.stable_diffusion.guidance.controls.nets import ControlNets
+from aura_daemon.engines.stable_diffusion.guidance.load import load_of
 from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapters import PicturePromptReader, SeenPicture
 from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import (
     RegionalPass,
@@ -37,7 +38,6 @@ from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters
 from aura_daemon.engines.stable_diffusion.picture_finisher import PictureFinisher
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
-from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.steps import (
@@ -179,15 +179,13 @@ class Generator:
         self, tasks: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises pictures together, decodes them one by one."""
-        pictures = [task.encoded.of_pass(0) for task in tasks if task.encoded is not None]
-        guided = self.files.own.is_guided(tasks[0].resolved.guidance_scale)
-        rows = len(rows_of(pictures, guided=guided))
+        maps = ControlMaps(tasks[0].resolved, tasks[0].inputs, self._nets)
+        load = load_of(tasks, maps, guided=self.files.own.is_guided(tasks[0].resolved.guidance_scale))
         for task in tasks:
             task.clock.restart()
-            task.load = rows / (len(tasks) * (2 if guided else 1))
+            task.load = load
         self.pipelines.alive = lambda: reporter.loading(self.files.name)
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
-        maps = ControlMaps(tasks[0].resolved, tasks[0].inputs, self._nets)
         try:
             passes = [self._pass(tasks, 0, [task.start for task in tasks], steps, maps)]
             if tasks[0].resolved.hires is not None:  # a picture with a second pass runs alone

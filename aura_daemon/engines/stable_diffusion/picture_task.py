@@ -69,7 +69,7 @@ class PictureTask:
     costs: tuple[float, ...] = ()
     """Time of each evaluation of the UNet so far, by one that leaves nothing out."""
     load: float = 1.0
-    """Rows that the UNet computes for the batch, by those of plain prompts: more where prompts are joined by `AND`."""
+    """What a step computes, by one of plain prompts: more with prompts joined by `AND`, with regions and maps."""
     clock: _PhaseClock = field(default_factory=_PhaseClock)
 
     def step_s(self, steps: int) -> float:

@@ -69,10 +69,10 @@ def read_controls(settings: Mapping[str, str]) -> tuple[list[dict[str, object]],
         between = _BETWEEN.fullmatch(parts.get("starting/ending", ""))
         start, end = between.groups() if between is not None else (parts.get(f"guidance {one}") for one in _ENDS)
         keys: dict[str, object] = {
-            "model": _model(parts.get("model", "")),
-            "weight": _number(parts.get("weight", "1")),
-            "start": _number(start or "0"),
-            "end": _number(end or "1"),
+            "model": model_meant(parts.get("model", "")),
+            "weight": number_in(parts.get("weight", "1")),
+            "start": number_in(start or "0"),
+            "end": number_in(end or "1"),
             "mode": _meant(_MODES, parts.get("control mode", "Balanced")),
             "prepare": str(preparation or Preparation.NONE),
             "hires": _meant(_PASSES, parts.get("hr option", "Both")),
@@ -104,7 +104,8 @@ def _written(control: Control) -> str:
     return ", ".join(f"{name}: {value}" for name, value in parts.items())
 
 
-def _model(written: str) -> str:
+def model_meant(written: str) -> str:
+    """The ControlNet that another program's name means: a short name, or the name without its hash."""
     bare = _HASH.sub("", written).strip()
     stem = bare.rpartition("/")[2].removesuffix("_fp16")
     return _REPOSITORIES.get(stem, bare)
@@ -116,7 +117,8 @@ def _meant(names: Mapping[ControlMode, str] | Mapping[ControlledPass, str], writ
     return ours.get(written.casefold(), written)
 
 
-def _number(text: str) -> object:
+def number_in(text: str) -> object:
+    """A number; other text stays as it is, to be refused with that text."""
     try:
         return float(text)
     except ValueError:

@@ -14,7 +14,7 @@ from typing import Final
 from aura_daemon.formats.picture_metadata import xmp
 from aura_daemon.formats.picture_metadata.embedded_texts import PARAMETERS, embedded_texts
 from aura_daemon.formats.picture_metadata.infotext import PROGRAM, quoted
-from aura_daemon.formats.picture_metadata.lost_settings import UPSCALE_BY, UPSCALER
+from aura_daemon.formats.picture_metadata.upscaler_settings import UPSCALE_BY, UPSCALER
 from aura_daemon.jobs.requests import Metadata
 from aura_daemon.jobs.resolved import ResolvedUpscale
 

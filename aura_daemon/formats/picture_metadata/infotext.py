@@ -17,8 +17,6 @@ from aura_daemon.formats.picture_metadata.control_settings import read_controls,
 from aura_daemon.formats.picture_metadata.lost_settings import (
     IMAGE_STRENGTH,
     SPEED,
-    UPSCALE_BY,
-    UPSCALER,
     lost_settings,
 )
 from aura_daemon.formats.picture_metadata.region_settings import (
@@ -27,6 +25,7 @@ from aura_daemon.formats.picture_metadata.region_settings import (
     read_regions,
     written_regions,
 )
+from aura_daemon.formats.picture_metadata.upscaler_settings import LANCZOS, SECOND_PASS, read_upscale
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.resolved import ResolvedGenerate
@@ -129,6 +128,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
         "Clip skip": str(resolved.clip_skip) if resolved.clip_skip > 1 else "",
         "RNG": "CPU",
         "Hires upscale": _written(hires.scale if hires is not None else None),
+        SECOND_PASS: LANCZOS if hires is not None else "",
         IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
         **written_controls(resolved.control),
         REGIONS: written_regions(resolved.regions),
@@ -165,9 +165,8 @@ def parse(text: str) -> PictureSettings | None:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
     if controls := read_controls(settings)[0]:
         keys["control"] = controls
-    if UPSCALE_BY in settings:
-        named = {"model": settings[UPSCALER]} if settings.get(UPSCALER, "None") != "None" else {}
-        keys["upscale"] = {"scale": _number(settings[UPSCALE_BY]), **named}
+    if (upscale := read_upscale(settings)) is not None:
+        keys["upscale"] = upscale
     regions = read_regions(settings.get(REGIONS, ""))
     if regions is not None and have_boxes(regions):
         keys["regions"] = regions

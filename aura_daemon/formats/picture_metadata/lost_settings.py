@@ -11,6 +11,12 @@ from typing import Final
 
 from aura_daemon.formats.picture_metadata.control_settings import SETTING, read_controls
 from aura_daemon.formats.picture_metadata.region_settings import REGIONS, have_boxes, read_regions
+from aura_daemon.formats.picture_metadata.upscaler_settings import (
+    SECOND_PASS,
+    UPSCALE_BY,
+    UPSCALER,
+    lost_of_second_pass,
+)
 
 IMAGE_STRENGTH: Final = "Image strength"
 """Our own setting: a picture from an image in two passes, which A1111 does not make, has two strengths."""
@@ -18,16 +24,12 @@ IMAGE_STRENGTH: Final = "Image strength"
 SPEED: Final = "Speed"
 """Our own setting: how much the picture may differ for the sake of speed; it is left out where nothing may."""
 
-UPSCALE_BY: Final = "Postprocess upscale by"
-UPSCALER: Final = "Postprocess upscaler"
-"""How A1111's extras name how a picture was enlarged afterwards; so do we."""
-
 MOST_OF_A_KIND: Final = 3
 """So many settings whose names begin with the same word are named by that word alone: ADetailer writes a dozen."""
 
 _TAKEN_OVER: Final = frozenset(
     {"Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip", "Denoising strength"}
-    | {"Hires upscale", "Hires resize", IMAGE_STRENGTH, SPEED, UPSCALE_BY, UPSCALER}
+    | {"Hires upscale", "Hires resize", IMAGE_STRENGTH, SPEED, UPSCALE_BY, UPSCALER, SECOND_PASS}
 )
 _ABOUT_THE_FILE: Final = frozenset(
     {"App", "Backend", "Batch pos", "Batch size", "Civitai metadata", "Civitai resources", "Created Date", "Date"}
@@ -45,7 +47,7 @@ _ABOUT_THE_IMAGE: Final = frozenset(
 _OFF: Final = frozenset({"", "0", "0.0", "None", "none", "False", "false", "Use same choices", "Use same sampler"})
 """Values that change nothing."""
 
-_SAME_AS_OURS: Final = {"Hires upscaler": frozenset({"Lanczos"}), "VAE": frozenset({"Automatic"})}
+_SAME_AS_OURS: Final = {"VAE": frozenset({"Automatic"})}
 
 
 def lost_settings(settings: Mapping[str, str]) -> Iterator[str]:
@@ -56,6 +58,7 @@ def lost_settings(settings: Mapping[str, str]) -> Iterator[str]:
         yield "it was made from another image, which it does not hold: it is drawn from the prompt alone"
     if "Hires resize" in settings and "Hires upscale" not in settings:
         yield f"its second pass went to {settings['Hires resize']}, not by a factor: it is left out"
+    yield from lost_of_second_pass(settings)
     if modules := read_controls(settings)[1]:
         yield f"its maps were prepared by {', '.join(modules)}, which is not here: the image has to be the map"
     regions = read_regions(settings.get(REGIONS, ""))

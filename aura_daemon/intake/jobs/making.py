@@ -24,12 +24,14 @@ from aura_daemon.jobfile.keys import output_name
 from aura_daemon.jobfile.parser import ParsedJob
 from aura_daemon.jobfile.validation import JobSpec
 from aura_daemon.jobs.caption_files import CaptionFile, asked
+from aura_daemon.jobs.guidance.upscaling import upscaler_label
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     GenerateRequest,
     GridRequest,
     JobKind,
     Request,
+    UpscaleRequest,
     kind_of,
     shared_fields,
 )
@@ -134,11 +136,11 @@ class JobMaker:
         if isinstance(request, GenerateRequest):
             seed = request.seed if request.seed is not None else drawn_seed()
             request = replace(request, seed=seed)
-            if request.output is not None:
-                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path, shown))
-                folder = "/".join(filter(None, (folder, below)))
         elif isinstance(request, CaptionRequest) and request.sampling is not None and request.sampling.seed is None:
             request = replace(request, sampling=replace(request.sampling, seed=drawn_seed()))
+        if isinstance(request, GenerateRequest | UpscaleRequest) and request.output is not None:
+            below, stem = output_name.filled(request.output, self._placeholders(request, path, shown))
+            folder = "/".join(filter(None, (folder, below)))
         request = self._matched(request)
         return Job(
             id=_job_id(source, number, of) if of > 1 else source.id,
@@ -188,18 +190,23 @@ class JobMaker:
         )
 
     def _placeholders(
-        self, request: GenerateRequest, seed: int, file: PurePosixPath, number: int | None
+        self, request: GenerateRequest | UpscaleRequest, file: PurePosixPath, number: int | None
     ) -> dict[str, str | int]:
         """The values of what a template for the name of a result may hold."""
         now = datetime.now(UTC)
+        of_drawing: dict[str, str | int] = {}
+        if isinstance(request, GenerateRequest):
+            model = request.model or self._settings.generate.model
+            of_drawing = {"seed": request.seed or 0, "prompt": request.prompt}
+        else:
+            model = request.upscale.model or upscaler_label(self._settings.upscale.model)
         return {
+            **of_drawing,
             "stem": file.stem,
             "file": file.name,
             "folder": file.parent.name,
             "number": number or 1,
-            "seed": seed,
-            "prompt": request.prompt,
-            "model": request.model or self._settings.generate.model,
+            "model": model,
             "date": f"{now:%Y-%m-%d}",
             "time": f"{now:%H%M%S}",
         }

@@ -19,6 +19,7 @@ from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
 from aura_daemon.intake.sets.arriving import ArrivingSets, MissingPictures
 from aura_daemon.intake.sets.outcomes import NamedOutcomes
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.image_names import image_names, image_sets
 from aura_daemon.jobfile.keys.types import stands_for_several
@@ -52,11 +53,16 @@ class Pairing:
         journal: Journal,
         tracker: CompletenessTracker,
         sets: ArrivingSets,
+        catalogue: Callable[[], Catalogue],
         *,
         pair_wait_s: float,
         incomplete_after_s: float,
     ) -> None:
-        """`pair_wait_s`: for how long after a job file another image may come that fits better."""
+        """`pair_wait_s`: for how long after a job file another image may come that fits better.
+
+        `catalogue` returns what jobs may name at the moment: a file with another name waits for no image, so that it is
+        refused at once.
+        """
         self._inbox = inbox
         self._image_lookup = image_lookup
         self._journal = journal
@@ -67,6 +73,7 @@ class Pairing:
         """Key of the stem of a missing image -> the job files that wait for the image."""
         self.outcomes = NamedOutcomes(journal)
         self._sets = sets
+        self._catalogue = catalogue
         self._named_by: dict[str, str] = {}
         """Image -> the job file in the inbox that names the image."""
         self._names: dict[str, set[str]] = {}
@@ -76,7 +83,7 @@ class Pairing:
         self, path: str, content: bytes, folders: Sequence[FolderDefaults] = ()
     ) -> MissingPictures | None:
         """What the sets of pictures of the job file at `path` wait for; None where they are whole, or there is none."""
-        return self._sets.missing(path, image_sets(content, file=path, folders=folders))
+        return self._sets.missing(path, image_sets(content, file=path, folders=folders, catalogue=self._catalogue))
 
     def missing_image(
         self, path: str, content: bytes, folders: Sequence[FolderDefaults] = (), *, unchanged_s: float
@@ -86,7 +93,7 @@ class Pairing:
         `folders`: the settings of its folders, nearest first.
         """
         self._image_lookup.look_anew()
-        names = image_names(content, file=path, folders=folders)
+        names = image_names(content, file=path, folders=folders, catalogue=self._catalogue)
         missing = [self._missing_image(path, one, unchanged_s=unchanged_s) for one in self._each(path, names)]
         return next((reason() for reason in missing if reason is not None), "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -21,7 +20,7 @@ from aura_daemon.formats.prompts.prompt_tags import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.guidance import guidance_keys as guidance
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
-from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
+from aura_daemon.jobfile.keys.output_name import OutputName, output_field
 from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, SEEDS, Seeds
 from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata, PictureCheck, shared_fields
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
@@ -93,17 +92,6 @@ MOST_TRIES: Final = 20
 
 _VERIFY: Final = "a number from 0 to 1: how well the picture has to fit its prompt; true: that is only told; or false"
 
-_OUTPUT: Final = (
-    f"a name in its folder of the outbox, of text, `/`, placeholders and the fields {{{'}, {'.join(FIELDS)}}}"
-)
-
-
-def _template(value: str) -> str:
-    """Checks the template for the names of results: it must not lead out of the outbox."""
-    if not re.match(TEMPLATE, value):
-        raise ValueError(f"must be {_OUTPUT}; no `..`, hidden or absolute path")
-    return value
-
 
 def _not_blank(value: str) -> str:
     if not value:
@@ -126,8 +114,6 @@ _Verify = Annotated[
     PlainValidator(_bound),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "boolean"}, {"type": "null"}]}),
 ]
-
-_Template = Annotated[types.Name, AfterValidator(_template)]
 
 
 class GenerateJob(BaseModel):
@@ -182,7 +168,7 @@ class GenerateJob(BaseModel):
     quality: types.Whole = types.whole_field(1, 100)
     metadata: Metadata | None = Field(None, description=f"one of {', '.join(Metadata)}")
     preview: types.Whole = types.whole_field(0, 150, "a small picture every so many steps")
-    output: _Template | None = Field(None, description=_OUTPUT, json_schema_extra={"pattern": TEMPLATE})
+    output: OutputName | None = output_field()
     tags: tuple[TagName, ...] | None = Field(
         None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
     )

@@ -7,10 +7,13 @@ hidden name, whatever the values are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import AfterValidator, Field
 
 from aura_daemon.file_names import FAILED_FOLDER, not_ours, output_stem, portable
+from aura_daemon.jobfile.keys import types
 from aura_daemon.jobs.prompts.placeholders import NAMES
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
@@ -25,10 +28,26 @@ FIELDS: Final = {
 }
 """Name of a field -> its meaning."""
 
-_FIELD: Final = rf"\{{(?:(?:{'|'.join(FIELDS)})(?::0?[1-9])?|{NAMES})\}}"
-_PART: Final = rf"(?:{_FIELD}|(?![.])[^{{}}/\\{CONTROL}])(?:{_FIELD}|[^{{}}/\\{CONTROL}])*"
-TEMPLATE: Final = rf"^[{SPACE}]*(?![{SPACE}]){_PART}(?:/{_PART})*[{SPACE}]*$"
+OF_DRAWINGS: Final = ("seed", "prompt")
+"""Fields that a picture has none of which is enlarged alone."""
+
+
+def _field(names: Iterable[str]) -> str:
+    return rf"\{{(?:(?:{'|'.join(names)})(?::0?[1-9])?|{NAMES})\}}"
+
+
+def _pattern(names: Iterable[str]) -> str:
+    field = _field(names)
+    part = rf"(?:{field}|(?![.])[^{{}}/\\{CONTROL}])(?:{field}|[^{{}}/\\{CONTROL}])*"
+    return rf"^[{SPACE}]*(?![{SPACE}]){part}(?:/{part})*[{SPACE}]*$"
+
+
+_FIELD: Final = _field(FIELDS)
+TEMPLATE: Final = _pattern(FIELDS)
 """The pattern of a valid template; published in the schema."""
+
+_FIELDS_OF_ENLARGED: Final = tuple(name for name in FIELDS if name not in OF_DRAWINGS)
+_TEMPLATE_OF_ENLARGED: Final = _pattern(_FIELDS_OF_ENLARGED)
 
 MOST_WORDS_CHARACTERS: Final = 60
 """Characters of a field that holds text."""
@@ -38,6 +57,40 @@ _UNFIT: Final = re.compile(r"[\s/\\:*?\"<>|{}]+")
 
 _UNFIT_IN_TEMPLATE: Final = re.compile(r"[:*?\"<>|]+")
 """The same for the text of a template itself, where spaces are kept."""
+
+
+def _described(names: Iterable[str]) -> str:
+    return f"a name in its folder of the outbox, of text, `/`, placeholders and the fields {{{'}, {'.join(names)}}}"
+
+
+def _checked(names: Iterable[str], pattern: str) -> Callable[[str], str]:
+    """What checks a template: it must not lead out of the outbox."""
+
+    def check(value: str) -> str:
+        if not re.match(pattern, value):
+            raise ValueError(f"must be {_described(names)}; no `..`, hidden or absolute path")
+        return value
+
+    return check
+
+
+OutputName: TypeAlias = Annotated[types.Name, AfterValidator(_checked(FIELDS, TEMPLATE))]
+OutputNameOfEnlarged: TypeAlias = Annotated[
+    types.Name, AfterValidator(_checked(_FIELDS_OF_ENLARGED, _TEMPLATE_OF_ENLARGED))
+]
+
+
+def output_field(*, is_enlarged: bool = False) -> Any:
+    """The key for the name of a result; of a picture that is enlarged alone fewer fields are known."""
+    names, pattern = (_FIELDS_OF_ENLARGED, _TEMPLATE_OF_ENLARGED) if is_enlarged else (FIELDS, TEMPLATE)
+    return Field(None, description=_described(names), json_schema_extra={"pattern": pattern})
+
+
+def is_for_drawings(template: object) -> bool:
+    """Whether a name holds what only a picture that is drawn has."""
+    return isinstance(template, str) and any(
+        field[0].strip("{}").partition(":")[0] in OF_DRAWINGS for field in re.finditer(_FIELD, template)
+    )
 
 
 def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:

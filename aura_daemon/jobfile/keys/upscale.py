@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.generate import FormatName, TagName
 from aura_daemon.jobfile.keys.guidance import guidance_keys as guidance
+from aura_daemon.jobfile.keys.output_name import OutputNameOfEnlarged, output_field
 from aura_daemon.jobs.requests import ImageFormat, Metadata, UpscaleRequest, shared_fields
 
 UPSCALE: Final = "upscale"
@@ -25,6 +26,7 @@ class UpscaleJob(BaseModel):
     format: FormatName = Field(None, description=f"one of {', '.join(ImageFormat)}")
     quality: types.Whole = types.whole_field(1, 100)
     metadata: Metadata | None = Field(None, description=f"one of {', '.join(Metadata)}")
+    output: OutputNameOfEnlarged | None = output_field(is_enlarged=True)
     tags: tuple[TagName, ...] | None = Field(
         None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
     )

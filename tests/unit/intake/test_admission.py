@@ -262,6 +262,13 @@ def test_a_job_says_what_its_result_is_called_below_its_own_folder(door: Door) -
     ]
 
 
+def test_an_enlarged_picture_is_named_as_its_job_wants(door: Door) -> None:
+    door.house.drop("in/beach.png", PNG)
+    door.house.drop("in/job.yaml", b"task: upscale\nimage: beach.png\noutput: '{model}/{folder}-{stem}-{number:02}'\n")
+    _, (job,) = admit(door, "in/job.yaml")
+    assert (job.folder, job.stem) == ("in/aura-mini", "in-job-01")
+
+
 @pytest.mark.parametrize("output", ["../x", "/etc/x", "a/../x", ".hidden", "{path}"])
 def test_no_name_of_a_result_leads_elsewhere(door: Door, output: str) -> None:
     door.house.drop("cat.yaml", f"prompt: x\noutput: '{output}'\n".encode())

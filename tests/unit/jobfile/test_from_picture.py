@@ -22,7 +22,7 @@ from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, 
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
-from tests.unit.formats.picture_metadata.test_comfyui_graph import graph
+from tests.unit.formats.picture_metadata.test_comfyui_graph import GUIDED_GRAPH, graph
 from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
 from tests.unit.formats.picture_metadata.test_infotext import MADE
 from tests.unit.outbox.test_sidecar_writer import DRAWN, produced
@@ -290,8 +290,9 @@ def test_an_upscaler_that_is_not_here_is_left_out_and_told() -> None:
     enlarged = "Postprocess upscale by: 4, Postprocess upscaler: R-ESRGAN 4x+"
     content = png_text(parameters=f"a cat\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, {enlarged}")
 
-    def found(*upscalers: str) -> GenerateRequest:
-        spec = made_again(asked("task: regenerate"), content, file="x.png", upscalers=upscalers)
+    def found(*upscalers: str, job: str = "task: regenerate") -> GenerateRequest:
+        known = Catalogue(upscalers=upscalers)
+        spec = made_again(asked(job), content, file="x.png", catalogue=known)
         assert isinstance(spec, JobSpec)
         assert isinstance(spec.request, GenerateRequest)
         return spec.request
@@ -305,3 +306,33 @@ def test_an_upscaler_that_is_not_here_is_left_out_and_told() -> None:
     assert away.embedded is not None
     (lost,) = away.embedded.lost
     assert lost.startswith("it was enlarged by the upscaler R-ESRGAN 4x+, which is not here")
+    assert found("aura-mini", "x4/RealESRGAN_x4plus").upscale == Upscale(model="x4/RealESRGAN_x4plus", scale=4)
+    other = found("aura-mini", job="task: regenerate\nupscale: 2")
+    assert other.upscale == Upscale(scale=2)
+    assert other.embedded is not None
+    assert other.embedded.lost == ()
+
+
+def test_a_name_in_a_picture_that_is_not_here_is_told_before_it_is_drawn() -> None:
+    content = png_text(parameters=THEIRS.replace("a cat", "a cat <lora:inc:1>"))
+    found = made_again(asked("task: regenerate"), content, file="x.png", catalogue=Catalogue(loras=("ink",)))
+    assert [str(problem) for problem in found] == [  # type: ignore[union-attr]
+        "x.png: loras: is none of the LoRAs that the configuration allows: ink; so the picture says, and another can be"
+        " said in a job file or in its folder's `_defaults.yaml` (given: inc); did you mean `ink`?"
+    ]
+
+
+def test_the_maps_of_a_comfyui_graph_are_told_with_the_names_of_their_images() -> None:
+    content = png_text(prompt=json.dumps(graph(**GUIDED_GRAPH)))
+    found = [
+        made_again(asked(job), content, file="x.png")
+        for job in ("task: regenerate", "task: regenerate\ncontrol: {image: m.png}")
+    ]
+    requests = [spec.request for spec in found if isinstance(spec, JobSpec)]
+    plain, guided = (one for one in requests if isinstance(one, GenerateRequest))
+    assert plain.control == ()
+    assert plain.embedded is not None
+    assert plain.embedded.lost == (
+        "it was guided by maps (openpose of pose.png), which it does not hold: `control: {image: …}` names them",
+    )
+    assert guided.control == (Control(image="m.png", model="openpose", weight=0.8),)

@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.expansion import MOST_JOBS
-from aura_daemon.jobfile.image_names import image_names
+from aura_daemon.jobfile.image_names import image_names, image_sets
 from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
@@ -102,3 +103,48 @@ def test_names_of_a_file(text: str, names: tuple[str | None, ...]) -> None:
 def test_a_file_that_is_refused_names_no_image(text: str) -> None:
     assert isinstance(parse(SourceKind.JOB_FILE, text.encode(), file=FILE), RejectedFile)
     assert image_names(text.encode(), file=FILE) == ()
+
+
+ALLOWED = Catalogue(
+    models=("aura-mini",),
+    loras=("inked",),
+    controlnets=("canny",),
+    adapters=("ip-adapter",),
+    adapter="ip-adapter",
+    upscalers=("small",),
+    wildcards={"animals": ("cat",)},
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("prompt: a cat\ncontrol: {image: a.png, model: canny}", "prompt: a cat\ncontrol: {image: a.png, model: cany}"),
+        ("prompt: a cat\nlike: {image: a.png}", "prompt: a cat\nlike: {image: a.png, model: ip-adaptor}"),
+        ("prompt: a cat\nimage: a.png\nloras: [inked]", "prompt: a cat\nimage: a.png\nloras: [inkd]"),
+        ("prompt: a cat\nimage: a.png\nmodel: aura-mini", "prompt: a cat\nimage: a.png\nmodel: sd-1.5"),
+        ("prompt: a cat\nimage: a.png\nupscale: small", "prompt: a cat\nimage: a.png\nupscale: smal"),
+        ("task: upscale\nimage: a.png\nupscale: small", "task: upscale\nimage: a.png\nupscale: smal"),
+        ("task: regenerate\nimage: a.png\nupscale: small", "task: regenerate\nimage: a.png\nupscale: {model: smal}"),
+        ("prompt: __animals__\nimage: a.png", "prompt: __animal__\nimage: a.png"),
+        ("prompt: a <lora:inked> cat\nimage: a.png", "prompt: a <lora:inkd> cat\nimage: a.png"),
+    ],
+)
+def test_a_file_with_a_name_that_is_not_allowed_names_no_image(right: str, wrong: str) -> None:
+    for text, names in ((right, ("a.png",)), (wrong, ())):
+        assert image_names(text.encode(), file=FILE, catalogue=lambda: ALLOWED) == names
+    assert image_names(wrong.encode(), file=FILE) == ("a.png",)
+
+
+def test_a_set_of_images_with_a_question_that_nothing_answers_names_no_image() -> None:
+    text = b"task: caption\nimages: set\nquestion: how many?\n"
+    assert image_sets(text, file=FILE) == (("set/**",),)
+    assert image_sets(text, file=FILE, catalogue=lambda: ALLOWED) == ()
+
+
+def test_what_jobs_may_name_is_not_asked_of_a_file_without_images() -> None:
+    def asked() -> Catalogue:
+        raise AssertionError
+
+    assert image_names(b"prompt: a cat", file=FILE, catalogue=asked) == ()
+    assert image_sets(b"prompt: a cat", file=FILE, catalogue=asked) == ()

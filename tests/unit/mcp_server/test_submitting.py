@@ -41,6 +41,18 @@ def test_a_picture_comes_with_the_call(house: House, ask: Ask, data: str) -> Non
     assert written == {"task": "caption", "prompt": "a photo of", "image": "picture.png"}
 
 
+def test_a_picture_is_enlarged_and_so_is_what_is_drawn(house: House, ask: Ask) -> None:
+    ask("submit_picture", picture={"data": DATA}, upscale=2, settings={"format": "webp"})
+    written = yaml.safe_load((house.inbox / "picture.yaml").read_text())
+    assert written == {"upscale": 2, "task": "upscale", "format": "webp", "image": "picture.png"}
+    ask("submit_picture", picture={"data": DATA}, settings={"upscale": {"scale": 2}}, name="second")
+    assert yaml.safe_load((house.inbox / "second.yaml").read_text())["task"] == "upscale"
+    ask("submit_prompt", prompt="a boat", upscale="aura-mini")
+    assert yaml.safe_load((house.inbox / "a-boat.yaml").read_text()) == {"prompt": "a boat", "upscale": "aura-mini"}
+    refused = ask("submit_picture", picture={"data": DATA}, upscale=2, question="a photo of")
+    assert "`prompt` does not go with `task: upscale`" in refused.text
+
+
 def test_a_result_is_captioned_and_a_picture_of_the_inbox_is_drawn_from(house: House, ask: Ask) -> None:
     (house.outbox / "cats").mkdir()
     (house.outbox / "cats" / "tom.png").write_bytes(PNG)

@@ -226,6 +226,12 @@ def controls_again(said: object, own: object) -> list[dict[str, object]]:
     ]
 
 
+def maps_said(said: object) -> list[str]:
+    """What a picture says of each map: its ControlNet, and the name of the image where that is known."""
+    named = ((one.get("model"), one.get("image")) for one in _mappings(said))
+    return [f"{model} of {image}" if image else str(model) for model, image in named]
+
+
 def nets_named(keys: Mapping[str, object]) -> Iterator[str]:
     """The names of the ControlNets in these keys, which were not checked yet."""
     return (name for one in _mappings(keys.get("control")) if isinstance(name := one.get("model"), str))
@@ -234,6 +240,13 @@ def nets_named(keys: Mapping[str, object]) -> Iterator[str]:
 def adapters_named_in(keys: Mapping[str, object]) -> Iterator[str]:
     """The names of the adapters in these keys, which were not checked yet."""
     return (name for one in _mappings(keys.get("like")) if isinstance(name := one.get("model"), str))
+
+
+def upscale_named_in(keys: Mapping[str, object]) -> Upscale | None:
+    """The upscaler in these keys, which were not checked yet; None where they name none."""
+    value = keys.get("upscale")
+    name = value.get("model") if isinstance(value, Mapping) else value
+    return Upscale(model=name.strip()) if isinstance(name, str) and name.strip() else None
 
 
 def with_names(keys: Mapping[str, object], renamed: Callable[[object], object]) -> dict[str, object]:

@@ -58,6 +58,30 @@ def test_every_option_is_the_key_that_it_is_called_as(call: Call, house: House) 
     }
 
 
+def test_a_picture_alone_is_enlarged_and_what_a_prompt_draws_too(call: Call, house: House, photo: Path) -> None:
+    assert call("submit", "photo.png", "--upscale", "2", "--set", "upscale.tile=128", "--set", "format=webp")[0] == 0
+    enlarged = {"scale": 2, "tile": 128}
+    assert written(house, "photo.yaml") == {
+        "task": "upscale",
+        "upscale": enlarged,
+        "format": "webp",
+        "image": "photo.png",
+    }
+    assert call("submit", "a boat", "--upscale", "aura-mini")[0] == 0
+    assert written(house, "a-boat.yaml") == {"prompt": "a boat", "upscale": {"model": "aura-mini"}}
+    again = ("submit", "a boat", "photo.png", "--set", "upscale={scale: 3}", "--name", "")
+    assert call(*again)[0] == 0
+    assert written(house, "photo-2.yaml")["task"] == "upscale"
+
+
+@pytest.mark.parametrize("said", ["{model}/{stem}", '"{model}/{stem}"'])
+def test_a_name_for_results_needs_no_quotes_of_yaml(call: Call, house: House, said: str) -> None:
+    assert call("submit", "a boat", "--set", f"output={said}")[0] == 0
+    assert written(house, "a-boat.yaml")["output"] == "{model}/{stem}"
+    assert call("submit", "a boat", "--set", "output={stem}")[0] == 0
+    assert written(house, "a-boat-2.yaml")["output"] == "{stem}"
+
+
 def test_a_size_is_width_and_height_and_a_count_a_number(call: Call, house: House) -> None:
     call("submit", "a boat", "--size", "640x512", "--num-images", "2", "--model", "aura-mini")
     assert written(house, "a-boat.yaml") == {
@@ -141,6 +165,10 @@ def test_standard_input_that_holds_nothing_is_told(
     [
         (["jobs.yaml", "--steps", "3"], "jobs.yaml: has its own keys: options go with prompts and pictures"),
         (["photo.png", "--image", "photo.png"], "image: is there twice: name one picture (given: photo.png)"),
+        (["photo.png", "--upscale", "20"], "upscale.scale: must be a number from 1 to 8"),
+        (["photo.png", "--upscale", "aura-min"], "upscale: is none of the upscalers that the configuration allows"),
+        (["photo.png", "--upscale", "2", "--question", "a"], "`upscale` does not go with `task: caption`"),
+        (["a cat", "--steps", "3", "--set", "steps.x=2"], "`steps` has a value already, and no keys below it"),
         (["photo.png", "--steps", "3"], "steps: `steps` does not go with `task: caption`"),
     ],
 )

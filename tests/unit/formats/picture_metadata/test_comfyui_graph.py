@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.picture_metadata.comfyui_graph import MOST_NODES, read_graph
+from aura_daemon.formats.picture_metadata.comfyui_graph import read_graph
+from aura_daemon.formats.picture_metadata.comfyui_nodes import MOST_NODES
 from aura_daemon.formats.picture_metadata.infotext import PictureSettings
 from aura_daemon.jobs.sampling import Scheduler
 
@@ -140,6 +141,92 @@ def test_what_changes_the_picture_behind_the_sampler_is_said() -> None:
     )
 
 
+def test_the_upscaler_that_enlarged_it_is_asked_for_again() -> None:
+    found = read(
+        n10=node("ImageUpscaleWithModel", upscale_model=["11", 0], image=["8", 0]),
+        n11=node("UpscaleModelLoader", model_name="esrgan\\RealESRGAN_x4plus.pth"),
+        n9_images=["10", 0],
+    )
+    assert found.keys["upscale"] == {"model": "RealESRGAN_x4plus"}
+    assert found.lost == ()
+
+
+def test_of_several_upscalers_the_first_is_taken_and_the_others_are_told() -> None:
+    found = read(
+        n10=node("ImageUpscaleWithModel", upscale_model=["11", 0], image=["8", 0]),
+        n11=node("UpscaleModelLoader", model_name="2x.pth"),
+        n12=node("ImageUpscaleWithModel", upscale_model=["13", 0], image=["14", 0]),
+        n13=node("UpscaleModelLoader", model_name="4x.pth"),
+        n14=node("ImageScaleBy", upscale_method="area", scale_by=0.5, image=["10", 0]),
+        n9_images=["12", 0],
+    )
+    assert found.keys["upscale"] == {"model": "2x"}
+    assert found.lost == (
+        "its picture went through ImageScaleBy afterwards, which is left out",
+        "it was enlarged by the upscaler 4x once more, which is left out",
+    )
+
+
+def test_a_graph_that_saves_it_in_two_sizes_does_not_say_which_it_is() -> None:
+    found = read(
+        n10=node("ImageUpscaleWithModel", upscale_model=["11", 0], image=["8", 0]),
+        n11=node("UpscaleModelLoader", model_name="2x.pth"),
+        n12=node("SaveImage", images=["10", 0]),
+    )
+    assert "upscale" not in found.keys
+    assert found.lost == ("it is saved with and without an upscaler (2x), or after several: it is not enlarged",)
+
+
+ADVANCED = node(
+    "ControlNetApplyAdvanced",
+    positive=["6", 0],
+    negative=["7", 0],
+    control_net=["21", 0],
+    image=["22", 0],
+    strength=0.8,
+    start_percent=0.0,
+    end_percent=1.0,
+)
+GUIDED_GRAPH: dict[str, Any] = {
+    "n20": ADVANCED,
+    "n21": node("ControlNetLoader", control_net_name="sd15\\control_v11p_sd15_openpose_fp16.safetensors"),
+    "n22": node("LoadImage", image="pose.png", upload="image"),
+    "n3_positive": ["20", 0],
+    "n3_negative": ["20", 1],
+}
+POSE = {"model": "openpose", "image": "pose.png", "weight": 0.8, "start": 0.0, "end": 1.0, "prepare": "none"}
+
+
+def test_a_map_that_guides_both_prompts_is_read_with_the_name_of_its_image() -> None:
+    found = read(**GUIDED_GRAPH)
+    assert found.keys["control"] == [POSE]
+    assert (found.keys["prompt"], found.keys["negative_prompt"]) == ("a glass bottle,", "text, watermark")
+    assert found.lost == ()
+
+
+def test_the_plain_node_at_the_positive_prompt_guides_both_and_several_keep_their_order() -> None:
+    plain = node("ControlNetApply", conditioning=["20", 0], control_net=["21", 0], image=["31", 0], strength=0.5)
+    made = node("Canny", low_threshold=0.4, high_threshold=0.8, image=["32", 0])
+    fitted = node("ImageScale", width=512, height=512, image=["22", 0])
+    found = read(**{**GUIDED_GRAPH, "n30": plain, "n31": made, "n32": fitted, "n3_positive": ["30", 0]})
+    assert found.keys["control"] == [POSE, {**POSE, "weight": 0.5, "start": 0, "end": 1, "prepare": "canny"}]
+    assert found.lost == ()
+
+
+def test_what_of_a_map_is_otherwise_here_is_told() -> None:
+    skeleton = node("OpenposePreprocessor", image=["22", 0])
+    part = {**ADVANCED, "inputs": {**ADVANCED["inputs"], "image": ["31", 0], "end_percent": 0.5}}
+    found = read(**{**GUIDED_GRAPH, "n20": part, "n31": skeleton})
+    assert found.keys["control"] == [{**POSE, "end": 0.5}]
+    assert found.lost == (
+        "a map guided from 0.0 to 0.5 of the way by noise levels; here it counts in steps",
+        "a map was made by OpenposePreprocessor, which is not here: the image has to be the map",
+    )
+    drawn = read(**{**GUIDED_GRAPH, "n22": node("EmptyImage", width=64)})
+    assert drawn.keys["control"] == [{key: value for key, value in POSE.items() if key != "image"}]
+    assert drawn.lost == ("a map was made by EmptyImage, which is not here: the image has to be the map",)
+
+
 @pytest.mark.parametrize(
     ("changes", "place", "reason"),
     [
@@ -163,6 +250,15 @@ def test_what_changes_the_picture_behind_the_sampler_is_said() -> None:
             "circle",
         ),
         ({"n6_clip": ["20", 0], "n20": node("CLIPSetLastLayer", clip=["20", 0])}, "node 20", "circle"),
+        (GUIDED_GRAPH | {"n3_negative": ["7", 0]}, "node 20 (ControlNetApplyAdvanced)", "one of the two prompts alone"),
+        (GUIDED_GRAPH | {"n3_positive": ["6", 0]}, "node 20 (ControlNetApplyAdvanced)", "one of the two prompts alone"),
+        (GUIDED_GRAPH | {"n21": node("SetUnionControlNetType")}, "node 21", "only ControlNetLoader"),
+        (GUIDED_GRAPH | {"n22": node("ImageScale", image=["22", 0])}, "node 22 (ImageScale)", "in a circle"),
+        (
+            {"n3_positive": ["20", 0], "n20": node("ControlNetApply", conditioning=["20", 0])},
+            "node 20 (ControlNetApply)",
+            "in a circle",
+        ),
         ({"n9_images": ["99", 0]}, "node 9 (SaveImage)", "`images` leads nowhere"),
         (
             {

@@ -54,7 +54,7 @@ def test_what_was_asked_for_beyond_the_usual_is_in_it() -> None:
         "Negative prompt: blurry\n"
         "Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 1, Size: 512x768, "
         "Model hash: 0123456789, Model: aura-mini, Denoising strength: 0.4, Clip skip: 2, RNG: CPU, "
-        "Hires upscale: 1.5, Version: aura-daemon 0.1.0"
+        "Hires upscale: 1.5, Hires upscaler: Lanczos, Version: aura-daemon 0.1.0"
     )
     assert "Denoising strength: 0.75," in written(changed(image="a.png", strength=0.75))
 
@@ -182,8 +182,10 @@ def test_of_what_forge_and_civitai_add_what_matters_is_listed() -> None:
         "hires": {"scale": 1.5, "strength": 0.35},
     }
     assert (said.model, said.model_hash, said.version) == ("a, b: c", "abc", "v1.10.1")
-    (lost,) = said.lost
-    assert lost.endswith("were left out: VAE: x.pt, Hires steps: 10, Hires upscaler: R-ESRGAN 4x+")
+    assert said.lost == (
+        "it was enlarged by R-ESRGAN 4x+ before its second pass; `hires` takes no upscaler: here Lanczos enlarges it",
+        "settings that have no counterpart here were left out: VAE: x.pt, Hires steps: 10",
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from aura_daemon.cli.run import exit_code
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage
 from aura_daemon.intake.triage import ReadyToClaim
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.settling import WaitsFor
@@ -179,6 +180,22 @@ def test_it_is_looked_for_less_and_less_often(door: Door) -> None:
     assert again == [
         Wait(unchanged_s=unchanged_s, reason="it waits for beach.png") for unchanged_s in (3.0, 110.0, 600.0)
     ]
+
+
+def test_a_name_that_is_not_allowed_is_told_before_the_images_are_there(house: House) -> None:
+    known = ["canny"]
+    door = Door(house, catalogue=lambda: Catalogue(models=("aura-mini",), controlnets=tuple(known)))
+    house.drop("job.yaml", b"prompt: a cat\ncontrol: {image: pose.png, model: cany}\n")
+    house.drop("right.yaml", b"prompt: a cat\ncontrol: {image: pose.png, model: canny}\n")
+    assert isinstance(judge(door, "job.yaml"), ReadyToClaim)
+    assert judge(door, "right.yaml") == Wait(unchanged_s=3.0, reason="it waits for pose.png")
+    known.clear()  # its file is taken out of the folder while the job waits
+    assert isinstance(judge(door, "right.yaml"), ReadyToClaim)
+    source, jobs = admit(door, "right.yaml")
+    assert jobs == ()
+    assert source.failure is not None
+    assert "control: is none of the ControlNets that the configuration allows" in source.failure.message
+    door.close()
 
 
 def test_an_image_that_comes_wakes_the_job_that_waits_for_it(house: House) -> None:

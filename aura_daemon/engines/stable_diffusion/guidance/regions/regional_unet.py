@@ -6,13 +6,15 @@ trained at, where the picture has so much (Bar-Tal et al. 2023, MultiDiffusion).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from aura_daemon.engines.prompts.encoding import PassPrompt
 from aura_daemon.engines.stable_diffusion.guidance.controls.controlled_unet import GuidedSteps
 from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import RegionalPass
-from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
+from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet, rows_of
 
 
 class RegionalUNet:
@@ -48,3 +50,18 @@ class RegionalUNet:
             view.of(together).add_(weights * noise.float())
         assert together is not None
         return (together.to(sample.dtype),)
+
+
+def computed_rows(pictures: Sequence[PassPrompt], *, guided: bool) -> float:
+    """Rows that the UNet computes at each evaluation, counted in whole pictures: a view is a part of one.
+
+    Each view has rows of its own, also for the negative prompt.
+    """
+    regional = [told for told in pictures if isinstance(told, RegionalPass)]
+    if not regional:
+        return len(rows_of(pictures, guided=guided))
+    return sum(
+        len(rows_of([part], guided=guided)) * part.share.numel() / told.share.numel()
+        for told in regional
+        for part in told.views.values()
+    )

@@ -15,7 +15,7 @@ from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.guidance.regions.places import View
 from aura_daemon.engines.stable_diffusion.guidance.regions.regional_prompt import Layer, RegionalPass
-from aura_daemon.engines.stable_diffusion.guidance.regions.regional_unet import RegionalUNet
+from aura_daemon.engines.stable_diffusion.guidance.regions.regional_unet import RegionalUNet, computed_rows
 from aura_daemon.formats.prompts.prompt_passes import read
 from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 from aura_daemon.jobs.guidance.regions import Box, Region
@@ -169,6 +169,7 @@ def test_each_latent_takes_the_noise_of_its_regions(
     (noise,) = prompted(sample, 1, torch.zeros(len(sample), 77, 8))
     assert noise[-1, 0, 0].tolist() == pytest.approx(expected)
     assert unet.rows == rows
+    assert computed_rows([RegionalPass(layers)], guided=guided) == sum(rows)
     if guided:
         assert noise[0, 0, 0].tolist() == [0.5, 0.5]
 
@@ -185,6 +186,8 @@ def test_a_prompt_sees_its_view_alone() -> None:
     assert noise[0, 0, 0].tolist() == pytest.approx([0.5, 100.5, 200.5, 300.5])
     assert unet.rows == [2, 2]
     assert unet.widths == [2, 3]
+    assert computed_rows([told], guided=True) == (2 * 2 + 2 * 3) / 4
+    assert computed_rows([told], guided=False) == (2 + 3) / 4
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------
