@@ -18,11 +18,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from loguru import logger
 
+from tests.support.examples import FEW
+
 if TYPE_CHECKING:
     from tests.support.house import Door, House
 
 # How fast a machine draws examples, and tries them, says nothing of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("any machine"), max_examples=FEW, derandomize=True)
 settings.load_profile("any machine")
 
 Mount = Callable[..., Path]
