@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -16,11 +18,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from loguru import logger
 
+from tests.support.examples import FEW
+
 if TYPE_CHECKING:
     from tests.support.house import Door, House
 
 # How fast a machine draws examples, and tries them, says nothing of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("any machine"), max_examples=FEW, derandomize=True)
 settings.load_profile("any machine")
 
 Mount = Callable[..., Path]
@@ -72,8 +77,21 @@ LONG = (
 """Test files that take 7 s or more with what they wait for, the longest first; one stands for its folder."""
 
 
+IN_MEMORY = Path("/dev/shm")
+"""A file system that waits for no disk: every durable write syncs a file and its folder, thousands of times a run."""
+
+LEAST_FREE_BYTES = 2 << 30
+"""What the tests' folders may need: a tenth of it is usual."""
+
+
 def pytest_configure() -> None:
-    """Gives each of several test processes, and its children, one core; torch reads the variable at import."""
+    """Puts the tests' folders into memory, unless PYTEST_DEBUG_TEMPROOT names a place, and shares out the cores.
+
+    Each of several test processes, and its children, has one core; torch reads the variable at import.
+    """
+    with suppress(OSError):
+        if sys.platform == "linux" and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE_BYTES:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     gc.disable()

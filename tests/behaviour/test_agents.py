@@ -12,6 +12,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from PIL import Image
 
 from tests.support.agents import Reply, reply_of
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import House
 from tests.support.programs import REAL, Program
 
@@ -48,10 +49,10 @@ def test_an_agent_draws_a_picture_captions_it_and_looks_at_both(house: House, da
                 return reply_of(await client.call_tool(tool, arguments, progress_callback=hear))
 
             drawn = await ask("submit_prompt", prompt="a large red circle on a blue background", steps=8, seed=1)
-            done = await ask("wait", file=drawn.data["file"], timeout_s=80)
+            done = await ask("wait", file=drawn.data["file"], timeout_s=DEADLINE_S)
             seen = await ask("look", result=done.data["results"][0])
             captioned = await ask("submit_picture", picture={"result": done.data["results"][0]})
-            read = await ask("wait", file=captioned.data["file"], timeout_s=80)
+            read = await ask("wait", file=captioned.data["file"], timeout_s=DEADLINE_S)
             text = await ask("look", result=read.data["results"][0])
             return [drawn, done, seen, captioned, read, text, await ask("status"), await ask("results")]
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-import pytest
-
 from aura_daemon.daemon.history import history
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
@@ -121,7 +119,6 @@ def test_killed_at_any_step_of_its_delivery_it_is_delivered_once_and_counted_onc
         assert house.temporary() == [], moment
 
 
-@pytest.mark.timeout(120)
 def test_the_real_daemon_measures_pictures_and_captions_and_its_sidecar_runs_it_again(house: House) -> None:
     house.drop("speed.yaml", b"task: benchmark\nsizes: [64x64, 72x64]\nrepeats: 2\nsteps: 3\n")
     house.drop("captions.yaml", b"task: benchmark\nof: caption\nrepeats: 1\n")

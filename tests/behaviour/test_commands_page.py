@@ -18,7 +18,6 @@ from tests.support.programs import DEADLINE_S, LIGHT, REAL, ROOT, Program
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.timeout(110)
 def test_the_examples_of_the_page_run(
     house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ from aura_daemon.health.listener import Event, HealthWritten
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import PNG, House, fail, make
 from tests.support.sqlite_faults import disk_error, sqlite_faults
 
@@ -107,7 +108,7 @@ def test_a_journal_that_cannot_be_read_in_the_middle_of_something_costs_nothing(
 
     with sqlite_faults() as faults:
         faults.before = falter
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + DEADLINE_S
         while (len(house.results()) < 6 or house.temporary()) and time.monotonic() < deadline_s:
             house.drain(retry_first=0.1, retry_at_most=0.1)
     assert calls[0] >= 2
@@ -378,7 +379,7 @@ def stop_when(daemon: Daemon, is_it: Callable[[], bool]) -> None:
     """Makes the loop turn until a condition holds, or for a minute, then stops the daemon."""
 
     def watch() -> None:
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + DEADLINE_S
         while not is_it() and time.monotonic() < deadline_s:
             daemon.wake()
             time.sleep(0.005)

@@ -22,10 +22,9 @@ from PIL import Image, ImageChops, ImageDraw
 from aura_daemon.chains.word_overlap import overlap
 from aura_daemon.config.recipes_shipped import shipped
 from aura_daemon.mini.grammar import held_out
+from tests.support.deadline import DEADLINE_S
 from tests.support.tiny_upscalers import write_compact
 from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
-
-pytestmark = pytest.mark.timeout(300)
 
 PROMPTS = {
     "ring": "a large yellow ring on a blue background",
@@ -188,7 +187,7 @@ def drained(tmp_path_factory: pytest.TempPathFactory) -> Drained:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=140,
+            timeout=DEADLINE_S,
             check=False,
         )
 

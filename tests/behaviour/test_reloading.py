@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import PNG, House
 from tests.support.programs import Program
 
@@ -135,7 +136,7 @@ def test_the_http_server_listens_where_the_changed_configuration_says(configured
                 client.connect(str(house.root / name))
             except OSError:
                 return None
-            client.settimeout(60)
+            client.settimeout(DEADLINE_S)
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             return int(client.makefile("rb").readline().split()[1])
 

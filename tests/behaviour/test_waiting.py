@@ -232,7 +232,6 @@ time.sleep(600)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "-")
 def test_a_picture_waits_until_another_program_of_its_group_has_ended(tmp_path: Path) -> None:
     """With the kernel's figures and real models; nothing is scripted."""

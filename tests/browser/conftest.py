@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import House
 from tests.support.pictured import drawn, pictured
 
@@ -30,7 +31,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("needs chromium: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=DEADLINE_S * 1000)
         yield browser
         browser.close()
 
@@ -43,6 +44,7 @@ def look(browser: Browser) -> Iterator[Open]:
         def look(place: Path, **options: Any) -> Page:
             context = browser.new_context(**{**DESKTOP, **options})
             stack.callback(context.close)
+            context.set_default_timeout(DEADLINE_S * 1000)
             page = context.new_page()
             page.seen = []  # type: ignore[attr-defined]
             page.on("request", lambda request: page.seen.append(request.url))  # type: ignore[attr-defined]

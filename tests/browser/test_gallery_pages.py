@@ -59,7 +59,7 @@ def test_a_click_opens_a_result_keys_go_through_them_and_escape_leads_back(look:
     assert view.get_by_label("Previous").is_disabled()
     page.keyboard.press("Escape")
     assert not view.is_visible()
-    page.wait_for_function("document.activeElement === document.querySelectorAll('.tile .open')[0]", timeout=5000)
+    page.wait_for_function("document.activeElement === document.querySelectorAll('.tile .open')[0]")
     links.nth(3).click()
     view.get_by_label("Close").click()
     assert not view.is_visible()
@@ -74,7 +74,7 @@ def test_the_view_shows_the_picture_itself_with_its_settings_and_links(look: Ope
     assert view.locator(".said", has_text="für die Küche").is_visible()
     assert "scripted" in (view.locator("dl").text_content() or "")
     assert view.get_by_text("Download", exact=True).get_attribute("download") is not None
-    assert view.get_by_text("Sidecar", exact=True).get_attribute("href", timeout=1000).endswith(".json")  # type: ignore[union-attr]
+    assert view.get_by_text("Sidecar", exact=True).get_attribute("href").endswith(".json")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("has_clipboard", [True, False], ids=["clipboard", "no clipboard"])

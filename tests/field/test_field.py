@@ -22,8 +22,7 @@ from aura_daemon.config.loading import load
 from aura_daemon.daemon.explain import explain
 from tests.field import folders, lists, photos, prompts, sets, settings
 from tests.field.report import Report
-
-pytestmark = pytest.mark.timeout(300)
+from tests.support.deadline import DEADLINE_S
 
 REPORTS: Final = (
     *prompts.REPORTS, *lists.REPORTS, *sets.REPORTS, *folders.REPORTS, *settings.REPORTS, *photos.REPORTS,
@@ -63,7 +62,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "aura.yaml").write_text(CONFIG.format(root=root), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AURA_")}
     command = [sys.executable, "-m", "aura_daemon", "once", "--config", str(root / "aura.yaml")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE_S)
     (root / "log").write_text(done.stdout + done.stderr, encoding="utf-8")
     assert "Traceback" not in done.stderr, done.stderr[-4000:]
     return root

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -19,6 +20,7 @@ SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
+@cache  # what a strategy has found out about itself is kept with it
 def any_of(kind: Any) -> st.SearchStrategy[Any]:
     """Values of a type that a report may hold."""
     origin, inner = get_origin(kind), get_args(kind)

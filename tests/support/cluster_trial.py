@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import House
 from tests.support.programs import Program
 from tests.support.ray_nodes import Nodes
 from tests.support.script_runner import WITNESS
 from tests.torture.ledger import Ledger
 
-PATIENCE_S: Final = 100.0
+PATIENCE_S: Final = DEADLINE_S
 
 LOST_AFTER_S: Final = 5
 

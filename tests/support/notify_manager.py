@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DEADLINE_S = 90.0
+from tests.support.deadline import DEADLINE_S
 
 
 class NotifyManager:

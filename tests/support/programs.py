@@ -15,11 +15,10 @@ from typing import Any, TypeAlias
 
 import psutil
 
+from tests.support.deadline import DEADLINE_S as DEADLINE_S
 from tests.support.house import House
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 90.0
-"""Seconds until a test gives up. It is long because the machine may be busy; no test measures time."""
 
 LIGHT = "tests.support.light_daemon"
 REAL = "aura_daemon"

@@ -21,10 +21,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.programs import LIGHT, ROOT
-
-DEADLINE_S: Final = 60.0
-"""Seconds until something that a recipe promises is given up."""
+from tests.support.programs import DEADLINE_S, LIGHT, ROOT
 
 PAGE: Final = ROOT / "docs" / "recipes.md"
 

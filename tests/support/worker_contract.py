@@ -18,8 +18,9 @@ from aura_daemon.jobs.resolved import ResolvedGenerate
 from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready, Up, Worker
+from tests.support.deadline import DEADLINE_S
 
-PATIENCE_S = 60.0
+PATIENCE_S = DEADLINE_S
 """Seconds after which a waiting test fails; no test measures time."""
 
 

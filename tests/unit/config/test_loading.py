@@ -21,6 +21,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import UserError
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept
+from tests.support.deadline import DEADLINE_S
 
 SHIPPED = Path(__file__).parents[3] / "config" / "aura.yaml"
 
@@ -430,7 +431,7 @@ def test_nothing_is_read_when_the_command_line_is_imported() -> None:
         "assert 'torch' not in sys.modules\n"
     )
     environment = {**os.environ, "AURA_NONSENSE": "1", "AURA_CONFIG": "/nowhere"}
-    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=DEADLINE_S)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from aura_daemon.daemon.commands import Command, CommandAnswer, CommandVerb
 from aura_daemon.daemon.control_socket import NAME, ControlSocket, ReceivedCommand, ask, received_command
 from aura_daemon.system.processes import unix_sockets
+from tests.support.deadline import DEADLINE_S
 
 REPLY = "answer-1-0123abcd.sock"
 GOOD = {"verb": "cancel", "name": "cat.yaml", "path": "cat.yaml", "reply": REPLY}
@@ -94,7 +95,7 @@ def test_an_answer_of_very_many_lines_is_cut_and_says_so(tmp_path: Path) -> None
 
     daemon = threading.Thread(target=serve)
     daemon.start()
-    answer = ask(tmp_path, Command(verb=CommandVerb.CANCEL, name="many.yaml"), timeout_s=30)
+    answer = ask(tmp_path, Command(verb=CommandVerb.CANCEL, name="many.yaml"), timeout_s=DEADLINE_S)
     daemon.join()
     control.close()
     assert answer is not None

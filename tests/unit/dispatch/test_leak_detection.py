@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.dispatch.leak_detection import LEAST_GROWTH_BYTES, grows
 from aura_daemon.workers.pool import MEMORY_SAMPLES
+from tests.support.examples import examples
 
 MIB = 1 << 20
 
@@ -42,6 +43,6 @@ def test_a_worker_grows_that_leaves_more_behind_again_and_again(resident_mib: li
 
 
 @given(st.lists(st.integers(0, LEAST_GROWTH_BYTES - 1), min_size=MEMORY_SAMPLES, max_size=2 * MEMORY_SAMPLES))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_what_comes_and_goes_within_half_a_gibibyte_is_no_growth(resident_bytes: list[int]) -> None:
     assert not grows(resident_bytes)

@@ -20,6 +20,7 @@ from aura_daemon.dispatch.placing import (
 )
 from aura_daemon.ladder.prediction import Extent, Measured
 from aura_daemon.ladder.rungs import Rung
+from tests.support.examples import examples
 
 HERE = WorkerOffer(seconds=10.0, device_name="slow")
 FAST = WorkerOffer(seconds=2.0, device_name="fast")
@@ -142,7 +143,7 @@ def test_what_is_left_by_time_is_promised_to_be_done_earlier(
         assert left_s + ends_s <= here.ends_s
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.floats(0.5, 50), st.lists(st.floats(0.5, 50), min_size=1, max_size=4), st.integers(1, 40))
 def test_workers_that_differ_run_each_job_once_and_are_never_much_slower_than_the_best_alone(
     own_s: float, others_s: list[float], count: int

@@ -18,6 +18,7 @@ from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import PNG, House, fail, make
 from tests.support.scripted_worker import Play, ScriptedWorker
 
@@ -80,7 +81,7 @@ def settle(daemon: Daemon) -> None:
 
 
 def turn_until(daemon: Daemon, is_so: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + DEADLINE_S
     while not is_so():
         assert time.monotonic() < deadline_s
         daemon.turn()

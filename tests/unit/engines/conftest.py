@@ -1,4 +1,4 @@
-"""Tiny models for the tests of the engines, written once a session."""
+"""Tiny models for the tests of the engines, written once a session. Tests of rules beside them take no torch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the engines take for small w
 from io import BytesIO
 from pathlib import Path
 
-import numpy
 import pytest
-from PIL import Image
 
 from tests.support.listening import Listener
-from tests.support.tiny_models import write_captioner, write_generator
 
 
 @pytest.fixture(scope="session")
 def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.support.tiny_models import write_generator
+
     return write_generator(tmp_path_factory.mktemp("models") / "generator")
 
 
 @pytest.fixture(scope="session")
 def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.support.tiny_models import write_captioner
+
     return write_captioner(tmp_path_factory.mktemp("models") / "captioner")
 
 
@@ -35,6 +36,9 @@ def listener() -> Listener:
 
 @pytest.fixture
 def png_of_noise() -> bytes:
+    import numpy
+    from PIL import Image
+
     content = BytesIO()
     pixels = numpy.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=numpy.uint8)
     Image.fromarray(pixels).save(content, "PNG")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import lean_worker
+from tests.support.deadline import DEADLINE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,12 +30,12 @@ assert torch._dynamo.exc.TorchDynamoException is TorchDynamoException
 
 def test_a_library_that_asks_for_a_part_of_the_compiler_is_given_it() -> None:
     command = [sys.executable, "-W", "ignore", "-c", ASKS_FOR_MORE]
-    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=110, check=True)
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=DEADLINE_S, check=True)
 
 
 def test_a_worker_imports_nothing_heavy_and_samples_and_compiles_as_with_it() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "tests.support.lean_worker"]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=True)
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     told = json.loads(answer.stdout.splitlines()[-1])
     assert told["imported"] == []
     assert told["compiled"] == [2.0, 2.0]

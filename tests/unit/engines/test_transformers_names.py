@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.deadline import DEADLINE_S
+
 ROOT = Path(__file__).parents[3]
 
 PLAIN = "import transformers"
@@ -46,6 +48,6 @@ def test_all_names_are_found_out_once_another_is_asked_for() -> None:
 
 def _told(imported: str) -> Any:
     command = [sys.executable, "-W", "ignore", "-c", imported + TOLD]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout.splitlines()[-1])

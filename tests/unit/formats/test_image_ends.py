@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.formats.image_ends import ends_properly
+from tests.support.examples import examples
 from tests.support.image_files import AVIF, BMP, GIF, JPEG, WEBP, media, png, webp
 
 NAMED = ["odd-jpeg", "jpeg", "jpeg-comment", "png", "gif", "webp", "bmp"]
@@ -159,7 +160,7 @@ def test_a_file_of_very_many_parts_is_left_to_the_decoder(content: bytes) -> Non
     st.binary(max_size=64),
     st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"\0\0\0\x10ftypavif"]),
 )
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_no_bytes_are_too_strange_to_be_looked_at(content: bytes, start: bytes) -> None:
     assert ends(start + content) in (True, False, None)
 

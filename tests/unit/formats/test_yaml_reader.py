@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.formats.yaml_reader import Document, Unreadable, parse
 from aura_daemon.formats.yaml_scalars import resolved
+from tests.support.examples import examples
 
 TEXT_KEYS = frozenset({"prompt", "aspect_ratio"})
 
@@ -149,7 +150,7 @@ def test_bytes_that_happen_to_be_text_in_another_encoding_are_refused() -> None:
 
 
 @given(st.binary(max_size=60) | st.text("ab:-{}[]&*!|>'\"#%?,~<= \n\t\r.0", max_size=40).map(str.encode))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_no_bytes_break_the_reader(content: bytes) -> None:
     for one in read(content):
         assert isinstance(one, Document) or one.problems

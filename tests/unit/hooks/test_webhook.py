@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.hooks.webhook import Webhook, body_of, main, send
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import House
 
 SECRET = b"a secret of some length"
@@ -87,7 +88,7 @@ class Naps:
 
 
 def sent(hook: Webhook, naps: Naps, *, within_s: float = 25.0) -> str:
-    return send(hook, timeout_s=5, within_s=within_s, sleep=naps.sleep, clock=naps.clock)
+    return send(hook, timeout_s=DEADLINE_S, within_s=within_s, sleep=naps.sleep, clock=naps.clock)
 
 
 def is_signed(headers: dict[str, str], body: bytes) -> bool:

@@ -90,7 +90,7 @@ def test_a_prompt_written_to_after_its_claim_goes_back_to_the_inbox_as_a_new_one
 
 @pytest.mark.parametrize("keeps", [False, True])
 @pytest.mark.parametrize("swapped", ["link", "folder", "fifo"])
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_what_is_no_file_any_more_when_it_is_claimed_stays_in_the_inbox(
     house: House, keeps: bool, swapped: str
 ) -> None:

@@ -76,7 +76,7 @@ def test_what_is_no_job_is_left_alone_with_a_reason(door: Door, name: str, conte
 
 
 @pytest.mark.parametrize("name", ["fifo.yaml", "link.png", "folder.txt"])
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_what_is_no_regular_file_is_left_alone_unopened(door: Door, name: str) -> None:
     place = door.house.inbox / name
     makers: dict[str, Callable[[], None]] = {

@@ -27,6 +27,7 @@ from aura_daemon.jobs.resolved import ResolvedCaption, ResolvedGenerate, Resolve
 from aura_daemon.jobs.results import Processor
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
+from tests.support.examples import examples
 from tests.unit.outbox.test_sidecar_writer import DRAWN, document, produced
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12).map(str.strip)
@@ -68,7 +69,7 @@ def changed(**request: Any) -> bytes:
         notes=WORDS,
     )
 )
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> None:
     read = parse(document(made).to_json(), file="cat.json")
     assert isinstance(read, Sidecar), read

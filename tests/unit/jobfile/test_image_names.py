@@ -14,6 +14,7 @@ from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.jobs.sources import SourceKind
+from tests.support.examples import examples
 
 FILE = "cat.yaml"
 
@@ -57,7 +58,7 @@ DOCUMENTS = st.fixed_dictionaries(
 
 
 @given(st.lists(DOCUMENTS, max_size=3))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_names_are_those_of_all_jobs(documents: list[dict[str, Any]]) -> None:
     content = yaml.safe_dump_all(documents).encode()
     names = image_names(content, file=FILE)  # never raises, whatever the documents hold

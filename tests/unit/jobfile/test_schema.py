@@ -24,6 +24,7 @@ from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE
+from tests.support.examples import examples
 
 CHECKER = jsonschema.Draft202012Validator(job_schema())
 
@@ -336,7 +337,7 @@ def cannot_be_said(mapping: dict[str, Any]) -> bool:
 @example({"task": "caption", "image": "a.png", "prompt": "x" * 499 + "  "})
 @example({"prompt": "a", "loras": ["x" * 999 + "  "]})
 @given(DOCUMENTS | VARIED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @example({"prompt": "x", "aspect_ratio": " 16 x 9\n"})
 @example({"prompt": "x", "aspect_ratio": "1 6:9"})
 @example({"prompt": "x", "scheduler": "DPM++ 2M Karras"})

@@ -35,6 +35,7 @@ from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.journal.request_json import chain_from_dict, chain_to_dict, request_from_dict, request_to_dict
+from tests.support.examples import examples
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 SENTENCES = WORDS.map(str.strip).filter(bool)
@@ -135,7 +136,7 @@ def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
 
 
 @given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH | DATASET | UPSCALE)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
     assert request_from_dict(stored) == request_
@@ -177,7 +178,7 @@ def test_what_an_older_version_journaled_has_the_defaults_of_keys_that_it_did_no
 
 
 @given(GENERATE)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> None:
     given_keys = {
         key: value for key, value in request_to_dict(request_).items() if value is not None and key != "variant"

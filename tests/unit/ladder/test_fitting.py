@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.ladder.fitting import MemoryNeed, MemoryRoom, NoRoom, RungChoice, choose
 from aura_daemon.ladder.rungs import RUNGS, Rung
+from tests.support.examples import examples
 
 LADDER = (Rung.RESIDENT, Rung.FP8_STORAGE, Rung.CPU, Rung.CPU_HALF_WEIGHTS)
 TAKEN = {Rung.RESIDENT: 100, Rung.FP8_STORAGE: 60, Rung.CPU: 150, Rung.CPU_HALF_WEIGHTS: 90}
@@ -65,7 +66,7 @@ SIZES = st.integers(0, 100)
     st.functions(like=lambda rung, batch: ..., returns=st.builds(MemoryNeed, bytes=SIZES, host_bytes=SIZES), pure=True),
     st.integers(1, 9),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_nothing_above_the_choice_would_have_fitted_and_the_choice_does(
     rungs: list[Rung], room: MemoryRoom, need: Callable[[Rung, int], MemoryNeed], batch: int
 ) -> None:

@@ -12,6 +12,7 @@ from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.measurements import after_refusal, after_success, refused_bytes, slow_steps
 from aura_daemon.ladder.prediction import REFUSED, Measured
 from aura_daemon.ladder.rungs import Rung
+from tests.support.examples import examples
 
 
 def tried(**changes: object) -> RunConditions:
@@ -138,7 +139,7 @@ def test_where_there_was_not_room_enough_nothing_was_refused() -> None:
 
 
 @given(st.integers(1, 1 << 40))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_memory_that_ran_out_beside_others_is_ruled_out_beside_them_and_no_more(room: int) -> None:
     refused = int(refused_bytes(tried(alone=False, expected_bytes=0, room_bytes=room)) * REFUSED)
     assert room < refused <= room + 3

@@ -24,6 +24,7 @@ from aura_daemon.ladder.prediction import (
     tile_px,
 )
 from aura_daemon.ladder.rungs import RUNGS, Rung
+from tests.support.examples import examples
 from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 GPU_RUNGS = [rung for rung in Rung if not RUNGS[rung].on_cpu]
@@ -82,7 +83,7 @@ def taken(needed: float) -> int:
 
 
 @given(footprints(), EXTENTS, st.sampled_from([GPU_RUNGS, CPU_RUNGS]))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_no_rung_takes_more_than_the_one_above_it(footprint: Footprint, extent: Extent, rungs: list[Rung]) -> None:
     figures = [predicted_bytes(footprint, rung, extent) for rung in rungs]
     for upper, lower in pairwise(figures):
@@ -90,7 +91,7 @@ def test_no_rung_takes_more_than_the_one_above_it(footprint: Footprint, extent: 
 
 
 @given(footprints(), EXTENTS, st.sampled_from(Rung))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_further_picture_never_takes_less(footprint: Footprint, extent: Extent, rung: Rung) -> None:
     more = replace(extent, batch=extent.batch + 1)
     assert predicted_bytes(footprint, rung, extent) <= predicted_bytes(footprint, rung, more)

@@ -24,6 +24,7 @@ from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Extent, Measured, expected_bytes, host_bytes, predicted_bytes
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, at_or_below, ladder
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S, passes, waited
+from tests.support.examples import examples
 from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 ALLOWED = 3
@@ -165,7 +166,7 @@ MEASURED = st.lists(
     st.sampled_from([0, 4 * GIB, 64 * GIB]),
     st.sampled_from([0.0, 1800.0]),
 )
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_fit(
     backend: Backend,
     kind: JobKind,

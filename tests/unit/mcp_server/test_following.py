@@ -13,6 +13,7 @@ from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.mcp_server.serving import server_of
 from tests.support.agents import Ask, Reply, config_of, reply_of, with_client
+from tests.support.deadline import DEADLINE_S
 from tests.support.house import PNG, House, fail, make
 
 
@@ -53,7 +54,7 @@ def test_progress_grows_and_tells(house: House) -> None:
     told: list[tuple[float, float | None, str | None]] = []
 
     def play(task: Task) -> Outcome:
-        assert gate.wait(60)
+        assert gate.wait(DEADLINE_S)
         return make(task)
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import Settling
+from tests.support.examples import examples
 
 ALL = 1_000
 
@@ -124,7 +125,7 @@ def test_a_file_that_is_held_after_every_change_is_never_due_before_its_time(
         assert (files.due(now, ALL) == ["a"]) == (now - last_change >= 2.0)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.lists(
         st.tuples(st.sampled_from(["sight", "hold", "recall", "forget"]), st.sampled_from("abc"), st.floats(0, 5)),

@@ -13,9 +13,9 @@ import pytest
 
 from aura_daemon.system.watching.events import Events, EventsUnavailable
 from aura_daemon.watch.watcher import Observation, Watcher
+from tests.support.deadline import DEADLINE_S
 from tests.torture.faults import limit
 
-DEADLINE_S = 20.0
 NOW = 0.0
 """The periodic scan is due at 60 s and no earlier: what is found meanwhile is found by events."""
 

@@ -22,11 +22,10 @@ from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.process import ProcessWorker
 from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready
+from tests.support.deadline import DEADLINE_S
 from tests.support.hub import Hub, hub_environment, running_hub
 from tests.support.tiny_models import write_captioner, write_generator
 from tests.support.worker_contract import finished, wait_for
-
-DEADLINE_S = 120.0
 
 
 @pytest.fixture(scope="module")

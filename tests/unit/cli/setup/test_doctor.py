@@ -31,8 +31,6 @@ from tests.support.house import House
 from tests.support.programs import REAL, Program
 from tests.support.recorded_probe import ANSWER, RecordedProbe, recorded_plan
 
-pytestmark = pytest.mark.timeout(300)
-
 Recorded = Callable[..., RecordedProbe]
 
 

@@ -322,7 +322,6 @@ def test_its_settings_are_all_that_the_time_depends_on() -> None:
     assert outcome_of(benchmark(Scripted())).warnings == ("rounded",)
 
 
-@pytest.mark.timeout(120)
 def test_the_embedded_model_is_measured_by_the_session_itself() -> None:
     session, listener = Session(EngineSettings()), Listener()
     picture = GenerateRequest(prompt="", seed=42, steps=2)

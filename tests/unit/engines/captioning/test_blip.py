@@ -26,6 +26,7 @@ from aura_daemon.jobs.resolved import ResolvedCaption
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.rungs import Rung
+from tests.support.deadline import DEADLINE_S
 from tests.support.listening import Listener
 from tests.support.running import run_alone
 
@@ -153,7 +154,7 @@ def test_the_pictures_of_the_next_batch_are_read_while_this_one_is_described(cap
 
     class Waiting(Watched):
         def run(self, engine, tasks, reporter, peak):  # type: ignore[no-untyped-def]
-            assert self.is_ahead.wait(60), "nothing is read meanwhile"
+            assert self.is_ahead.wait(DEADLINE_S), "nothing is read meanwhile"
             return super().run(engine, tasks, reporter, peak)
 
     def made(settings: EngineSettings) -> Watched:

@@ -13,6 +13,7 @@ from aura_daemon.engines.compiled.captured_unet import CapturedUNet, is_in_parts
 from aura_daemon.engines.compiled.compiled_unet import MOST_STATIC, CompiledUNet
 from aura_daemon.engines.compiled.variants import COMPILED
 from aura_daemon.jobs.results import EAGER
+from tests.support.deadline import DEADLINE_S
 from tests.unit.engines.compiled.test_captured_unet import Tape, noise
 
 
@@ -120,7 +121,7 @@ def test_while_a_shape_is_compiled_the_process_says_that_it_is_alive() -> None:
 
     def slow(forward: Callable[..., Any], *, dynamic: bool) -> Callable[..., Any]:
         def code(**given: Any) -> Any:
-            assert heard.wait(60)
+            assert heard.wait(DEADLINE_S)
             return forward(**given)
 
         return code

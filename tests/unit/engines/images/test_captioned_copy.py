@@ -21,6 +21,7 @@ from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
 from aura_daemon.jobs.resolved import ResolvedCaption
 from aura_daemon.jobs.results import CANCELLED, Payload, Produced
 from aura_daemon.jobs.tasks import Task
+from tests.support.deadline import DEADLINE_S
 from tests.support.image_files import encoded
 from tests.support.outcomes import produced
 
@@ -88,7 +89,9 @@ OURS = {
 
 def exiftool(*arguments: str | Path) -> str:
     assert EXIFTOOL is not None
-    return subprocess.run([EXIFTOOL, *arguments], capture_output=True, text=True, check=False, timeout=60).stdout
+    return subprocess.run(
+        [EXIFTOOL, *arguments], capture_output=True, text=True, check=False, timeout=DEADLINE_S
+    ).stdout
 
 
 def told(place: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from io import BytesIO, StringIO
 from pathlib import Path
 
-import datasets
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
@@ -59,6 +58,8 @@ def run(
 
 
 def test_the_folder_is_what_hugging_faces_loader_reads(tmp_path: Path) -> None:
+    import datasets  # takes seconds, which no other process needs to wait
+
     folder = tmp_path / "set"
     pictures = [
         in_set(folder, "a.png", encoded(photo("red"), "PNG")),

@@ -23,6 +23,7 @@ from aura_daemon.formats.picture_metadata.xmp import COMPOSITE, TRAINED
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.resolved import ResolvedGenerate
 from aura_daemon.jobs.results import Failure
+from tests.support.deadline import DEADLINE_S
 from tests.unit.formats.picture_metadata.test_embedded_texts import embedded_text
 
 EXIFTOOL = shutil.which("exiftool")
@@ -68,7 +69,7 @@ def exiftool(content: bytes, folder: Path, image_format: ImageFormat) -> dict[st
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
     (found,) = json.loads(ran.stdout)
     return {key.rpartition(":")[2]: value for key, value in found.items()}

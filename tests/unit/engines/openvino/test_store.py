@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.engines.model_files.find import ModelFiles
-from aura_daemon.engines.openvino.background import CHILD, BackgroundConversion, ConversionOrder, order_format
+from aura_daemon.engines.openvino.background import BackgroundConversion, ConversionOrder, order_format
 from aura_daemon.engines.openvino.choice import machine_of
 from aura_daemon.engines.openvino.store import UNUSED_S, ConversionStore, ConvertedModel, Kind
 from aura_daemon.engines.openvino.wishes.places import cache_folder
 from aura_daemon.engines.placement.devices import Placement
+from tests.support.prompt_conversion import CHILD
 
 
 @pytest.fixture

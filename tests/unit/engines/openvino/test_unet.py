@@ -16,6 +16,7 @@ from aura_daemon.engines.openvino.conversion import read_unet
 from aura_daemon.engines.openvino.library import TELEMETRY
 from aura_daemon.engines.openvino.store import ConversionStore, Kind
 from aura_daemon.engines.openvino.unet import OpenVinoUNet
+from tests.support.deadline import DEADLINE_S
 from tests.unit.engines.openvino import starved_unet
 
 
@@ -71,7 +72,7 @@ def test_noise_that_is_no_number_is_a_fault_of_the_variant(unet: OpenVinoUNet) -
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process so")
 def test_where_memory_runs_out_inside_openvino_the_ladder_is_told_so(graph: Path) -> None:
     command = (sys.executable, "-m", starved_unet.__name__, str(graph))
-    told = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    told = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert told.stdout.strip() == "out of memory", told.stderr
 
 

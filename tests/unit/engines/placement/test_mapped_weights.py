@@ -35,6 +35,7 @@ from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.ladder.attempts import Start
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.mini import CAPTIONER, GENERATOR
+from tests.support.deadline import DEADLINE_S
 from tests.support.listening import Listener
 from tests.support.running import KeepingSession, run_alone
 from tests.support.tiny_models import write_generator
@@ -178,7 +179,7 @@ def test_pages_of_files_are_no_need_and_what_comes_and_goes_is_seen(tmp_path: Pa
         assert peak.highest_bytes() < before + (64 << 20)
     with peak.watched():
         filled = torch.ones(96 << 20, dtype=torch.uint8)
-        until = time.monotonic() + 10
+        until = time.monotonic() + DEADLINE_S
         while peak.highest_bytes() < before + (64 << 20) and time.monotonic() < until:
             time.sleep(0.01)
         del filled

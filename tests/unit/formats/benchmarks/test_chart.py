@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aura_daemon.formats.benchmarks.chart import WIDTH_PX, chart
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from tests.support.benchmark_runs import CAPTIONED, run, seconds, size
+from tests.support.examples import examples
 from tests.unit.formats.benchmarks.any_run import RUNS
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -125,7 +126,7 @@ def test_it_fetches_nothing_and_runs_nothing() -> None:
 
 
 @given(RUNS, st.lists(RUNS, max_size=3))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_any_run_is_well_formed_and_within_its_page(one: BenchmarkRun, earlier: list[BenchmarkRun]) -> None:
     svg = drawn(one, *earlier, one)
     assert svg.tag == f"{SVG}svg"

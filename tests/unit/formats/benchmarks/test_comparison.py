@@ -18,6 +18,7 @@ from aura_daemon.formats.benchmarks.comparison import (
     stages_of,
 )
 from tests.support.benchmark_runs import CAPTIONED, DRAWN, run, size
+from tests.support.examples import examples
 from tests.unit.formats.benchmarks.any_run import RUNS
 
 OTHER_SETTINGS = (("steps", "30"), *DRAWN[1:])
@@ -128,7 +129,7 @@ def test_a_stage_that_takes_next_to_nothing_is_not_there() -> None:
 
 
 @given(RUNS, st.lists(RUNS, max_size=4))
-@settings(max_examples=25)  # under coverage, on an older processor
+@settings(max_examples=examples(25))  # under coverage, on an older processor
 def test_a_run_beside_itself_has_not_changed(one: object, others: list[object]) -> None:
     assert changed(one, one) == ()  # type: ignore[arg-type]
     changes = figure_changes(one, one)  # type: ignore[arg-type]
@@ -136,7 +137,7 @@ def test_a_run_beside_itself_has_not_changed(one: object, others: list[object]) 
 
 
 @given(RUNS, RUNS)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_what_went_up_went_down_the_other_way_round(one: object, other: object) -> None:
     there = figure_changes(one, other)  # type: ignore[arg-type]
     back = figure_changes(other, one)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from aura_daemon.formats.benchmarks.table import page
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeNotRun
 from tests.support.benchmark_runs import CAPTIONED, run, seconds, size
+from tests.support.examples import examples
 from tests.unit.formats.benchmarks.any_run import RUNS
 
 BUSY = "the machine was busy before"
@@ -156,7 +157,7 @@ def rows_of_tables(text: str) -> list[list[str]]:
 
 
 @given(RUNS, st.lists(RUNS, max_size=4))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_of_any_run_every_row_of_a_table_has_as_many_cells_as_its_head(
     one: BenchmarkRun, earlier: list[BenchmarkRun]
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from aura_daemon.errors import Problem
 from aura_daemon.formats.prompt_lists.foreign_settings import Translation, translated
 from aura_daemon.formats.prompt_lists.prompt_flags import MOST_CHARACTERS, flags_in
+from tests.support.examples import examples
 
 
 def read(line: str) -> tuple[Translation, tuple[Problem, ...]]:
@@ -208,7 +209,7 @@ def test_flags_with_one_dash_are_invokeais() -> None:
 
 
 @given(st.text(alphabet="ab -'\"\\=1.nsSA", max_size=40))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_every_line_is_read(line: str) -> None:
     found = flags_in(line)
     if found is not None:

@@ -12,6 +12,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.prompt_lists.json_rows import MOST_SIGNS
 from aura_daemon.formats.prompt_lists.table_rows import Row
 from aura_daemon.formats.prompt_lists.tables import holds_prompts, rows_of
+from tests.support.examples import examples
 
 
 def rows(name: str, text: str) -> list[tuple[int, object]]:
@@ -193,7 +194,7 @@ def test_no_more_rows_are_read_than_asked_for() -> None:
 @given(
     st.sampled_from(["a.csv", "a.tsv", "a.json", "a.jsonl"]), st.text(alphabet='prompt",;:{}[]\\ \n5a\t', max_size=60)
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_every_text_is_read(name: str, text: str) -> None:
     holds_prompts(name, text)
     assert isinstance(rows_of(name, text, most=10), tuple | Problem)

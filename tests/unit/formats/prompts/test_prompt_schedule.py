@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.formats.prompts.prompt_schedule import PassSteps, never_reached, schedule
 from aura_daemon.formats.prompts.prompt_syntax import parse
+from tests.support.examples import examples
 
 TEN = PassSteps(steps=10, taken=10)
 SECOND = PassSteps(steps=10, taken=10, before=10)
@@ -151,7 +152,7 @@ def test_a_change_that_no_step_sees_is_said(prompt: str, passes: list[PassSteps]
 
 
 @given(SIGNED, st.integers(1, 12))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_prompt_has_a_text_for_every_step(prompt: str, steps: int) -> None:
     for before in (None, 7):
         found = schedule(prompt, PassSteps(steps=steps, taken=steps, before=before))

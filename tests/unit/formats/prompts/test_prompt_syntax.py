@@ -15,6 +15,7 @@ from aura_daemon.formats.prompts.prompt_syntax import (
     parts,
     plain_text,
 )
+from tests.support.examples import examples
 
 SIGNS = st.text(st.sampled_from("ab ,():[]\\.123+-<>lora") | st.characters(), max_size=40)
 SIGNED = st.lists(SIGNS | st.sampled_from(["BREAK", "(a:1.3)", "<lora:x:0.5>", " BREAK "])).map("".join)
@@ -89,7 +90,7 @@ def test_break_is_a_word_of_its_own(prompt: str, parts: list[list[tuple[str, flo
 
 
 @given(SIGNED)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_prompt_is_understood_and_every_weight_is_a_number(prompt: str) -> None:
     for section in parse(prompt):
         assert all(piece.text and math.isfinite(piece.weight) for piece in section)

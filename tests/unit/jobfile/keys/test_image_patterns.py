@@ -92,7 +92,7 @@ def matches(parts: list[str], names: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("pattern", ["*a" * 12 + "*b.png", "**/a/" * 12 + "b.png", "**/*a*a*a*a*a*b/" * 3 + "b"])
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_no_pattern_takes_longer_than_a_name_is_long(pattern: str) -> None:
     for path in ("a" * 200, "a/" * 60 + "a", "/".join(["a" * 60] * 30)):
         assert not PatternsBelow(folder="", patterns=(pattern,)).matched_by(path)

@@ -19,6 +19,7 @@ from aura_daemon.jobfile.prompt_lists.text_entries import WHOLE_KEY
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import PromptLines, SourceKind
+from tests.support.examples import examples
 
 THREE = "a small red circle on a blue background\na large green star\n\n# no\na black cross\n"
 
@@ -255,7 +256,7 @@ def test_prompts_that_look_like_something_else_are_prompts(text: str) -> None:
 
 
 @given(st.text(alphabet='ab -#/\n":,{}[]()SsN.1', max_size=80), st.sampled_from(PromptLines))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_every_text_is_read_or_refused(text: str, mode: PromptLines) -> None:
     found = parse(SourceKind.PROMPT_TEXT, text.encode(), file="a.txt", prompt_lines=mode)
     assert isinstance(found, ParsedFile | RejectedFile)

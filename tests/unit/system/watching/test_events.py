@@ -16,8 +16,7 @@ from aura_daemon.system.watching.inotify_events import InotifyEvents
 from aura_daemon.system.watching.listening import listen
 from aura_daemon.system.watching.watchdog_events import WatchdogEvents
 from tests.conftest import Mount
-
-DEADLINE_S = 20.0
+from tests.support.deadline import DEADLINE_S
 
 
 @pytest.fixture

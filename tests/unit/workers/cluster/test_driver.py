@@ -16,6 +16,7 @@ from aura_daemon.workers.cluster.driver import ANSWERS_S, FIRST_WAIT_S, Driver, 
 from aura_daemon.workers.cluster.messages import ActorEnded, Begin
 from aura_daemon.workers.cluster.ray_worker import RayWorker
 from aura_daemon.workers.protocol import Finished
+from tests.support.deadline import DEADLINE_S
 from tests.support.worker_contract import batch_of
 
 SAYS = """
@@ -119,7 +120,7 @@ def test_an_outcome_of_an_attempt_that_was_given_up_is_dropped_and_told(driver_o
     sink = logger.add(told.append, level="INFO", format="{message}")
     early = "FromSlot(slot=0, attempt=1, message=finished)"
     end = "FromSlot(slot=0, attempt=2, message=ActorEnded(failure=gone, lost_node=True))"
-    worker = RayWorker(driver_of(SAYS.format(f"{early}, {end}")), 0, deadline_s=60.0)
+    worker = RayWorker(driver_of(SAYS.format(f"{early}, {end}")), 0, deadline_s=DEADLINE_S)
     try:
         worker.submit(batch_of("any"))
         while not (reports := worker.poll()):

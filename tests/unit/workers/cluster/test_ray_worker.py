@@ -13,6 +13,7 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.workers.cluster.driver import Driver
 from aura_daemon.workers.cluster.ray_worker import RayWorker
 from tests.support import light_driver, ray_clusters
+from tests.support.deadline import DEADLINE_S
 from tests.support.worker_contract import WorkerContract, batch_of, finished
 
 if not ray_clusters.is_alone():
@@ -33,7 +34,7 @@ else:
 
     @pytest.fixture
     def worker(driver: Driver) -> Iterator[RayWorker]:
-        made = RayWorker(driver, 0, deadline_s=60.0)
+        made = RayWorker(driver, 0, deadline_s=DEADLINE_S)
         yield made
         made.stop(0.0)
 

@@ -24,6 +24,7 @@ import sys
 from aura_daemon.system.sandbox import landlock
 landlock.version = lambda: 0
 from aura_daemon.workers.converting import convert_main
+convert_main.LOWEST = 0
 sys.exit(convert_main.main(int(sys.argv[1])))
 """
 

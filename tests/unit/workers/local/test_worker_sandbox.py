@@ -191,7 +191,9 @@ def test_a_process_that_has_threads_is_not_shut_in() -> None:
 def started(tmp_path: Path) -> Iterator[ProcessWorker]:
     environment = {"PYTHONPATH": str(ROOT)}
     sandbox = WorkerSandbox(settings_in(tmp_path))
-    worker = ProcessWorker(EngineSettings(), deadline_s=30.0, environment=environment, command=LIGHT, sandbox=sandbox)
+    worker = ProcessWorker(
+        EngineSettings(), deadline_s=PATIENCE_S, environment=environment, command=LIGHT, sandbox=sandbox
+    )
     yield worker
     worker.stop(0.0)
 
