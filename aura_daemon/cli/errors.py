@@ -8,10 +8,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aura_daemon.errors import AuraError, UserError, with_mend
 from aura_daemon.file_names import escaped
+from aura_daemon.system.permissions import why_denied
 
 if TYPE_CHECKING:
     from typer.exceptions import TyperException
@@ -97,6 +99,9 @@ def _of_system(error: OSError) -> str:
     """What the system refused, with the file and, for what is common, the mend."""
     reason = error.strerror or str(error)
     place = escaped(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else ""
+    if isinstance(error, PermissionError) and place:
+        file = Path(os.fsdecode(error.filename)).absolute()
+        return f"{place}: {why_denied(error, file, writes=not os.path.lexists(file), updates=True)}"
     mend = _MENDS.get(error.errno or 0, "")
     return with_mend(f"{place}: {reason}" if place else reason, mend)
 

@@ -11,8 +11,9 @@ from typing import Final
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
-from aura_daemon.system import durable_files, private_state
-from aura_daemon.system.permissions import user_id
+from aura_daemon.file_names import OWN_FOLDER
+from aura_daemon.system import private_state
+from aura_daemon.system.permissions import user_id, why_denied, why_shut
 
 FIRST_PERSON_ID: Final = 1000
 """User ids from which on accounts are people's, on every usual Linux (UID_MIN of login.defs)."""
@@ -37,15 +38,15 @@ def check_folders(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[P
             else:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            problems.append(Problem(key=key, message=f"{folder} cannot be made: {error.strerror}"))
+            reason = why_denied(error, folder, writes=True)
+            problems.append(Problem(key=key, message=f"{folder} cannot be made: {reason}"))
             continue
-        needed = os.R_OK | os.X_OK if key == "inbox" else os.R_OK | os.W_OK | os.X_OK
-        if not os.access(folder, needed):
-            verb = "read" if key == "inbox" else "written"
-            problems.append(Problem(key=key, message=f"{folder} cannot be {verb}: mend its permissions"))
-        elif key == "inbox" and settings.sources in ("archive", "delete") and not durable_files.is_writable(folder):
-            message = f"`{settings.sources}` takes files out of the inbox, but {folder} cannot be written"
-            problems.append(Problem(key="sources", message=f"{message}: make it writable, or say `sources: keep`"))
+        rights, places = ("rx", (folder,)) if key == "inbox" else ("rwx", (folder, folder / OWN_FOLDER))
+        if refused := next((f"{place} {why}" for place in places if (why := why_shut(place, rights))), ""):
+            problems.append(Problem(key=key, message=refused))
+        elif key == "inbox" and settings.sources in ("archive", "delete") and (why := why_shut(folder, "rwx")):
+            message = f"`{settings.sources}` takes files out of the inbox, but {folder} {why}; or say `sources: keep`"
+            problems.append(Problem(key="sources", message=message))
     return tuple(problems)
 
 
@@ -60,6 +61,8 @@ def misplaced(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Probl
         exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
         if exists and not is_folder:
             problems.append(Problem(key=key, message=f"{folder} is not a folder"))
+        elif not exists and (why := why_shut(folder, "x")):
+            problems.append(Problem(key=key, message=f"{folder} {why}"))
         elif not exists and key in loaded.named_folders and not makes_named:
             makes = "`aura-daemon run --make-folders` makes it"
             message = f"{folder} does not exist: make it, or mount what belongs there ({makes})"

@@ -20,6 +20,7 @@ from aura_daemon import file_names
 from aura_daemon.system import durable_files
 from aura_daemon.system.files import regular_files
 from aura_daemon.system.filesystems import mount_of
+from aura_daemon.system.permissions import why_shut
 
 MARKER: Final = f"{file_names.OWN_FOLDER}/marker"
 """The marker's path in a folder of ours."""
@@ -44,9 +45,9 @@ class MountGuard:
     def mark(self) -> bool:
         """Marks a folder that is present, not yet marked and writable; returns whether it was marked now."""
         mount = mount_of(self.folder)
-        if self._marker.is_file() and self._mount == mount:
+        if self.absence() or (self._marker.is_file() and self._mount == mount):
             return False
-        if self.absence() or not durable_files.is_writable(self.folder):
+        if not durable_files.is_writable(self.folder):
             return False
         try:
             if not self._marker.is_file():
@@ -66,9 +67,18 @@ class MountGuard:
 
     def absence(self) -> str:
         """Why the folder must not be used; empty where it may be."""
+        try:
+            return self._absence()
+        except OSError as error:  # shut by its owner, or by a server that knows this user no longer
+            for place in (self.folder, self._marker.parent):
+                if why := why_shut(place, "x"):
+                    return f"{place} {why}"
+            return f"{self.folder} is away: {error.strerror}"
+
+    def _absence(self) -> str:
         if not self.folder.is_dir():
             return f"{self.folder} is away"
-        if not self.lacks_marker() or mount_of(self.folder) == self._mount:
+        if self._marker.is_file() or self._mount in (None, mount_of(self.folder)):
             return ""
         return (
             f"{self.folder} lacks its marker {MARKER}, and lies on another mount than before: is it not mounted?"

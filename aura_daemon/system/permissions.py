@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from aura_daemon import file_names
+
+_FOLDER_RIGHTS: Final = {"r": (os.R_OK, "listed"), "w": (os.W_OK, "written"), "x": (os.X_OK, "entered")}
+"""What a mode calls a right of folders -> its bit, and what cannot be done without it."""
 
 
 def why_denied(error: OSError, file: Path, *, writes: bool = False, updates: bool = False) -> str:
@@ -27,6 +32,61 @@ def why_denied(error: OSError, file: Path, *, writes: bool = False, updates: boo
     subject = "it" if denying == file else f"the folder {file_names.escaped(os.fspath(denying))}"
     owner, mode, asker = user_name(status.st_uid), stat.S_IMODE(status.st_mode), user_name(user_id())
     return f"{reason}: {subject} belongs to {owner} with mode {mode:04o}, and aura-daemon runs as {asker}; {mend}"
+
+
+def why_shut(folder: Path, rights: str) -> str:
+    """Why this user lacks rights in a folder, and the command that gives them; empty where nothing is lacking.
+
+    `rights`: of `r`, `w` and `x`. A folder that is missing lacks nothing where this user may look for it.
+    """
+    folder = Path(os.path.realpath(folder))
+    for above in reversed(folder.parents):
+        if not _may(above, os.X_OK):
+            return _shut(above, "x", "", f"cannot be reached: the folder {_quoted(above)}")
+    lacking = "".join(right for right in rights if not _may(folder, _FOLDER_RIGHTS[right][0]))
+    verbs = " or ".join(_FOLDER_RIGHTS[right][1] for right in lacking)
+    return _shut(folder, lacking, rights, f"cannot be {verbs}: it") if lacking else ""
+
+
+def _shut(folder: Path, lacking: str, needed: str, what: str) -> str:
+    """What is shut, whose it is, who asked, and the mend; `needed`: in the folder itself, none in one above it."""
+    asker = user_id()
+    try:
+        status = folder.stat()
+    except PermissionError:  # FUSE hides what others have mounted, from root too
+        return (
+            f"{what} is hidden from {user_name(asker)} by its file system: run aura-daemon as the user who mounted it"
+        )
+    except OSError:
+        return ""
+    if not stat.S_ISDIR(status.st_mode):
+        return ""
+    told = (
+        f"{what} belongs to {user_name(status.st_uid)} with mode {stat.S_IMODE(status.st_mode):04o},"
+        f" and aura-daemon runs as {user_name(asker)}"
+    )
+    place, given = _quoted(folder), sum(stat.S_IRUSR >> "rwx".index(right) for right in lacking)
+    if status.st_uid == asker and status.st_mode & given != given:
+        return f"{told}: `chmod u+{lacking} {place}`"
+    if "w" in lacking and _is_read_only(folder):
+        return f"{told}: its file system is mounted read-only; mount it writable, or name another folder"
+    if asker == 0:
+        return f"{told}, whom its file system shuts out, as NFS does (root_squash): run it as a user whom it knows"
+    if status.st_uid == asker:
+        return f"{told}, whom its file system or a security module shuts out: name another folder"
+    user = user_name(asker).removeprefix("user ")
+    if not needed:
+        return f"{told}: `setfacl -m u:{user}:x {place}`, or name another folder"
+    return f"{told}: `chown {user} {place}`, or `setfacl -m u:{user}:{needed} {place}`"
+
+
+def _is_read_only(folder: Path) -> bool:
+    return sys.platform != "win32" and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def _quoted(folder: Path) -> str:
+    """A folder as a shell takes it."""
+    return shlex.quote(file_names.escaped(os.fspath(folder)))
 
 
 def user_id() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from aura_daemon.system.sandbox.confining import support
 from tests.support.house import House
-from tests.support.programs import Program
+from tests.support.programs import REAL, Program
 
 SECRET = "the secret of a home folder"
 
@@ -71,3 +72,36 @@ def test_without_a_sandbox_it_would_have(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert (house.outbox / "stolen.txt").exists()
     assert sorted(place.name for place in home.iterdir()) == ["planted"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(bool(support().missing), reason="this kernel shuts no process in wholly")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch's compiler starts g++")
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_the_compiler_of_torch_works_shut_in(tmp_path: Path, mode: str) -> None:
+    house = House(tmp_path)
+    house.drop("cat.yaml", b"prompt: a red circle\nsteps: 2\nseed: 1\nwidth: 64\nheight: 64\n")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    variables = {"AURA_SANDBOX": mode, "AURA_GENERATE__ENGINE": "compiled", "XDG_CACHE_HOME": str(cache)}
+    ended = Program(house, REAL, **variables).call("once", timeout_s=800)
+    assert ended.returncode == 0, ended.stderr
+    sidecar = house.sidecar("cat.json")
+    assert (sidecar["variant"], [one for one in sidecar["warnings"] if "compiled" in one]) == ("compiled", [])
+    assert list((cache / "aura-daemon" / "compiled").rglob("*.so"))
+    assert list((house.state / "workers").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(support().missing), reason="this kernel shuts no process in wholly")
+def test_without_a_compiler_it_draws_eagerly_and_says_so(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.drop("cat.yaml", b"prompt: a red circle\nsteps: 2\nseed: 1\nwidth: 64\nheight: 64\n")
+    variables = {"AURA_SANDBOX": "strict", "AURA_GENERATE__ENGINE": "compiled", "PATH": str(tmp_path)}
+    ended = Program(house, REAL, XDG_CACHE_HOME=str(tmp_path / "cache"), **variables).call("once", timeout_s=250)
+    assert ended.returncode == 0, ended.stderr
+    sidecar = house.sidecar("cat.json")
+    assert sidecar["variant"] == "eager"
+    assert any("could not be compiled" in one for one in sidecar["warnings"])

@@ -11,18 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.fuzzing.runs import FuzzRun, fuzzed, is_here, minimised
-from tests.fuzzing.targets import TARGETS
+from tests.fuzzing.targets import NAMES
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzzes what reads strangers' bytes, guided by coverage.")
-    parser.add_argument("--target", action="append", choices=sorted(TARGETS), help="a reader; all without it")
+    parser.add_argument("--target", action="append", choices=sorted(NAMES), help="a reader; all without it")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each reader")
     parser.add_argument("--grown", type=Path, help="a folder where inputs that cover more are kept for the next run")
     parser.add_argument("--found", type=Path, default=Path("fuzz-findings"), help="where findings are written")
     parser.add_argument("--minimise", type=Path, help="only makes this input of --target shorter")
     given = parser.parse_args()
-    targets: list[str] = given.target or list(TARGETS)
+    targets: list[str] = given.target or list(NAMES)
     if given.minimise is not None:
         sys.stdout.buffer.write(minimised(targets[0], given.minimise.read_bytes()))
         return 0

@@ -13,10 +13,11 @@ import atheris  # type: ignore[import-not-found]
 def main() -> None:
     name, *options = sys.argv[1:]
     with atheris.instrument_imports(include=["aura_daemon"]):
-        from tests.fuzzing.targets import TARGETS
+        from tests.fuzzing.targets import target_of
+
+        read = target_of(name).read
     from tests.fuzzing.limits import bounded
 
-    read = TARGETS[name].read
     atheris.Setup([sys.argv[0], *options], lambda content: bounded(read, content))
     atheris.Fuzz()
 

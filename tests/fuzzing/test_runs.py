@@ -7,15 +7,16 @@ import pytest
 from tests.fuzzing import runs
 from tests.fuzzing.limits import BrokenContract, TooSlow, bounded, must
 from tests.fuzzing.runs import fuzzed, is_here, minimised, seeds_of
-from tests.fuzzing.targets import TARGETS, FuzzTarget
+from tests.fuzzing.targets import NAMES, target_of
+from tests.fuzzing.targets.fuzz_target import FuzzTarget
 
 
-@pytest.mark.parametrize("reader", TARGETS)
+@pytest.mark.parametrize("reader", NAMES)
 def test_a_reader_keeps_its_promises_on_all_that_it_is_fuzzed_from(reader: str) -> None:
     seeds = list(seeds_of(reader))
     assert seeds
     for content in seeds:
-        bounded(TARGETS[reader].read, content)
+        bounded(target_of(reader).read, content)
 
 
 def _trips(content: bytes) -> None:
@@ -25,7 +26,8 @@ def _trips(content: bytes) -> None:
 
 
 def test_what_is_found_is_made_as_short_as_it_breaks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(runs.TARGETS, "planted", FuzzTarget(read=_trips, seeds=lambda: iter(())))
+    planted = FuzzTarget(read=_trips, seeds=lambda: iter(()))
+    monkeypatch.setattr(runs, "target_of", lambda _: planted)
     assert minimised("planted", b"something bad, and worse") == b"bad"
     assert minimised("planted", b"much, much worse") == b"worse"
     assert minimised("planted", b"good") == b"good"

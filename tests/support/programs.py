@@ -52,7 +52,7 @@ class Program:
             **self._variables,
         }
 
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, timeout_s: float = DEADLINE_S) -> subprocess.CompletedProcess[str]:
         """Runs a command and waits for its end."""
         return subprocess.run(
             [*self._under, sys.executable, "-m", self.module, *arguments],
@@ -61,7 +61,7 @@ class Program:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=DEADLINE_S,
+            timeout=timeout_s,
             check=False,
         )
 

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from tests import corpus
 from tests.fuzzing import runs as fuzzing
-from tests.fuzzing.targets import TARGETS
+from tests.fuzzing.targets import NAMES
 from tests.support import dying
 from tests.support.house import House
 from tests.torture import faults, inputs, stops, tools
@@ -114,7 +114,7 @@ def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
                 partial(inputs.fuzzed_by_coverage, reader=reader, seconds=extent.reader_s),
                 no_atheris,
             )
-            for reader in (TARGETS if extent.reader_s else ())
+            for reader in (NAMES if extent.reader_s else ())
         }
     )
 

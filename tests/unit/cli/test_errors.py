@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.cli.app import app
+from aura_daemon.cli.errors import exit_code_of
 from aura_daemon.journal.journal import FILE_NAME
 from tests.support.house import House
 from tests.support.plain_user import NOBODY, as_a_plain_user
@@ -136,6 +137,16 @@ def test_an_inbox_that_may_not_be_written_is_told_with_its_owner(
     assert code == 2
     assert err.startswith(f"error: inbox: nothing was submitted: {house.inbox} cannot be written: Permission denied")
     assert "chmod or chown that folder" in err
+
+
+def test_what_the_system_denies_is_told_with_whose_it_is(
+    place_for_all: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = place_for_all / "log"
+    file.touch(mode=0o000)
+    with as_a_plain_user():
+        assert exit_code_of(file.read_bytes) == 2
+    assert capsys.readouterr().err.startswith(f"error: {file}: Permission denied: it belongs to {file.owner()} with ")
 
 
 def test_a_reader_that_has_enough_ends_the_command_quietly(house: House) -> None:

@@ -333,27 +333,10 @@ def test_all_that_is_wrong_with_folders_is_said_at_once() -> None:
     assert len(folder_problems("inbox: away\noutbox: away/inner")) == 3
 
 
-def test_folders_that_the_system_says_cannot_be_used_are_refused(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (alone / "out").mkdir()
-    monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)  # as on a read-only mount
-    messages = folder_problems("outbox: out\nstate: st")
-    assert messages == [
-        f"outbox: {alone}/out cannot be written: mend its permissions",
-        f"state: {alone}/st cannot be written: mend its permissions",
-    ]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_refused(alone: Path) -> None:
-    (alone / "sealed").mkdir(mode=0o500)
-    assert folder_problems("outbox: sealed") == [f"outbox: {alone}/sealed cannot be written: mend its permissions"]
-    (alone / "shut").mkdir(mode=0o300)
-    assert folder_problems("inbox: shut") == [f"inbox: {alone}/shut cannot be read: mend its permissions"]
-
-
 @pytest.mark.skipif(os.access("/sys", os.W_OK), reason="needs a folder that is mounted read-only")
 def test_a_read_only_file_system_is_no_outbox() -> None:
-    assert folder_problems("outbox: /sys") == ["outbox: /sys cannot be written: mend its permissions"]
+    (message,) = folder_problems("outbox: /sys")
+    assert message.startswith("outbox: /sys cannot be written: it belongs to root with mode ")
 
 
 # -- the shipped file and the schema -------------------------------------------------------------------------------
@@ -537,10 +520,11 @@ def test_sources_are_not_taken_out_of_an_inbox_that_cannot_be_written(
 ) -> None:
     (alone / "in").mkdir()
     refuse_writing(monkeypatch, alone / "in")
-    assert folder_problems(f"inbox: in\nsources: {sources}") == [
-        f"sources: `{sources}` takes files out of the inbox, but {alone}/in cannot be written: "
-        "make it writable, or say `sources: keep`"
-    ]
+    (told,) = folder_problems(f"inbox: in\nsources: {sources}")
+    assert told.startswith(
+        f"sources: `{sources}` takes files out of the inbox, but {alone}/in cannot be written: it belongs to "
+    )
+    assert told.endswith("; or say `sources: keep`")
     for other in ("auto", "keep"):
         assert folder_problems(f"inbox: in\nsources: {other}") == []
 
@@ -559,18 +543,11 @@ def test_the_command_line_says_so_before_anything_starts(
     assert list((alone / "inbox").iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_an_inbox_without_write_permission_cannot_be_archived(alone: Path) -> None:
-    (alone / "sealed").mkdir(mode=0o500)
-    (message,) = folder_problems("inbox: sealed\nsources: archive")
-    assert message.startswith("sources: `archive` takes files out of the inbox")
-
-
 def refuse_writing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """As a read-only mount does, which holds root back too."""
     access = os.access
     monkeypatch.setattr(
-        os, "access", lambda path, mode: access(path, mode) and not (Path(path) == folder and mode & os.W_OK)
+        os, "access", lambda path, mode, **_: access(path, mode) and not (Path(path) == folder and mode & os.W_OK)
     )
 
 

@@ -12,6 +12,7 @@ from aura_daemon.health.document import Status
 from aura_daemon.system.mount_guard import MARKER, MountGuard
 from tests.conftest import Mount
 from tests.support.house import House
+from tests.support.plain_user import as_a_plain_user
 from tests.support.programs import Program
 
 
@@ -53,6 +54,24 @@ def test_a_folder_made_anew_in_the_same_place_is_a_new_one(house: House) -> None
     assert again.lacks_marker()
     assert again.mark()
     assert not again.lacks_marker()
+
+
+@pytest.mark.parametrize("shut", ["house", "house/inbox", "house/inbox/.aura"])
+def test_a_folder_that_is_shut_is_away_until_it_is_opened(place_for_all: Path, shut: str) -> None:
+    house = House(place_for_all / "house")
+    guard = MountGuard(house.inbox, house.state)
+    assert guard.mark()
+    with as_a_plain_user(owning=house.root):
+        (place_for_all / shut).chmod(0o600)
+        for asked in (guard, MountGuard(house.inbox, house.root / "other-state")):
+            assert asked.absence().startswith(str(house.inbox))
+            assert " cannot be " in asked.absence()
+            assert f"`chmod u+x {place_for_all / shut}`" in asked.absence()
+            assert not asked.mark()
+        with pytest.raises(FileNotFoundError):
+            guard.require()
+        (place_for_all / shut).chmod(0o700)
+        assert guard.absence() == ""
 
 
 def test_an_inbox_that_is_deleted_and_made_anew_under_the_daemon_goes_on(house: House) -> None:
