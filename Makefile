@@ -93,10 +93,10 @@ contracts: $(INSTALLED_DEV)
 	$(BIN)/lint-imports
 
 coverage: $(INSTALLED_DEV) ## the rules (the contract "pure" of pyproject.toml) must be covered to the last branch; as on Windows
-	$(BIN)/python -m tests.support.elsewhere win32 -m pytest $$($(BIN)/python -m tests.support.pure_modules) -q --hypothesis-profile few --cov-branch --cov-report=term-missing --cov-fail-under=100
+	$(BIN)/python -m tests.support.elsewhere win32 -m pytest $$($(BIN)/python -m tests.support.pure_modules) -q -m "not lengthy" --hypothesis-profile few --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 elsewhere: $(INSTALLED_DEV) ## the tests of the rules as on macOS
-	$(BIN)/python -m tests.support.elsewhere darwin -m pytest $$($(BIN)/python -m tests.support.pure_modules --tests) -q --hypothesis-profile few
+	$(BIN)/python -m tests.support.elsewhere darwin -m pytest $$($(BIN)/python -m tests.support.pure_modules --tests) -q -m "not lengthy" --hypothesis-profile few
 
 bench: $(INSTALLED) ## this machine beside its peers, real size: half an hour on two cores; BENCH_ARGS=--quick takes less
 	$(BIN)/python -m tests.peers $(BENCH_ARGS)

@@ -49,5 +49,9 @@ def test_a_person_can_read_it() -> None:
     assert to_yaml(keys) == "prompt: a cat, größer\nloras:\n- ink\ntags:\n- ink\nseed: 7\n"
 
 
+def test_separators_that_yaml_reads_as_ends_of_lines_are_written_with_escapes() -> None:
+    assert to_yaml({"prompt": "a\u2028b"}) == 'prompt: "a\\Lb"\n'
+
+
 def test_a_name_with_bytes_that_are_no_text_is_written_escaped() -> None:
     assert to_yaml({"image": "caf\udce9.png"}) == "image: caf\\xe9.png\n"

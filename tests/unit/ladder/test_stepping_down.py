@@ -368,6 +368,7 @@ def _crosses(truth: Truth, size: Extent, level_gib: float, widest: float, jobs: 
     return sum(min(need) <= level_gib * widest * GIB and max(need) > level_gib * GIB for need in needs)
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("gib", [1.5, 2.2, 3.5])
 def test_in_a_long_run_of_mixed_sizes_fewer_than_one_job_in_fifty_meets_a_refusal(gib: float) -> None:
     """As it is configured, in a room that wavers and once becomes less."""

@@ -35,6 +35,7 @@ def test_a_text_is_cut_as_it_is_said() -> None:
     assert len(found.jobs) == 1
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     ("kind", "file", "begin", "rest"),
     [
