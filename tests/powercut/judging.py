@@ -38,6 +38,14 @@ def told_in(house: House) -> list[Told]:
     ]
 
 
+def left_in(house: House) -> list[str]:
+    """The hashes of files that still lie in the inbox, or where claimed ones lie."""
+    work = (house.inbox / ".aura" / "work", house.state / "work")
+    files = [house.inbox / name for name in house.waiting()]
+    files += [place for folder in work for place in folder.rglob("*") if place.is_file()]
+    return [sha256(place.read_bytes()) for place in files]
+
+
 def torn_in(house: House, *, is_at_rest: bool) -> list[str]:
     """What is half-written under a final name. `is_at_rest`: no daemon has anything left to do."""
     torn, described = [], set()
@@ -166,8 +174,12 @@ class Account:
         """The hashes of files that must have a fate."""
         return tuple(sorted({wanted[0] for wanted in self._open if self._sent[wanted].is_durable}))
 
-    def judge(self, told: Iterable[Told], torn: Sequence[str]) -> Verdict:
-        """Judges what was sent since the last time, and all that has come twice meanwhile."""
+    def judge(self, told: Iterable[Told], torn: Sequence[str], left: Iterable[str] = ()) -> Verdict:
+        """Judges what was sent since the last time, and all that has come twice meanwhile.
+
+        `left`: the hashes of files that nothing was done with; they are lost too, and it is told that they are there.
+        """
+        there = frozenset(left)
         found: Counter[Wanted] = Counter()
         verdict = Verdict(torn=list(torn))
         loose = {sent.name for sent in self._sent.values() if not sent.is_durable}
@@ -182,7 +194,8 @@ class Account:
             what = sent.name if wanted[1] is None else f"{sent.name} document {wanted[1]}"
             if wanted in self._open and sent.is_durable:
                 verdict.tried += 1
-                verdict.lost += [what] if sent.fates == 0 else []
+                where = " (left where it was, untouched)" if wanted[0] in there else ""
+                verdict.lost += [what + where] if sent.fates == 0 else []
             verdict.doubled += [what] if found[wanted] and sent.fates > 1 else []
         self._open.clear()
         return verdict
