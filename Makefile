@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench bench-compare bench-peers demo run once test torture powercut soak ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-control evaluate-speeds wheel wheel-check audit lock sbom clean help
+.PHONY: bench bench-compare bench-control bench-peers demo run once test torture powercut soak ladder-check gpu-check service-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-control evaluate-speeds wheel wheel-check audit lock sbom clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -103,6 +103,9 @@ bench: $(INSTALLED) ## this machine beside its peers, real size: half an hour on
 
 bench-compare: $(INSTALLED) ## a new run beside the committed figures of benchmarks/: what became slower
 	$(BIN)/python -m tests.peers --compare $(BENCH_ARGS)
+
+bench-control: $(INSTALLED) ## maps, regions and upscalers beside plain diffusers, real size: 20 minutes on two cores, 3 GB on the disk
+	$(BIN)/python -m tests.peers.controlled $(BENCH_ARGS)
 
 # The environment of the peers sees the packages of this project's, and adds what no part of this project needs.
 bench-peers: $(INSTALLED) ## install ONNX Runtime and stable-diffusion.cpp for `make bench`: minutes, a C++ compiler

@@ -12,6 +12,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.system.wakeup import wait_until_readable
 from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.local.process import ProcessWorker
@@ -32,6 +33,8 @@ class TimedRun:
     """From there to the result, without loading a model."""
     step_s: float
     """One step, without the first."""
+    tried: RunConditions | None
+    """On which rung, and what was predicted for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +64,11 @@ class TimedWorker:
         self._worker.stop(2.0)
         self._conversions.stop()
 
+    @property
+    def cpu_s(self) -> float:
+        """Of the processor, that the worker has taken; 0 where it does not run."""
+        return cpu_s(self._worker.pid) if self._worker.pid is not None else 0.0
+
     def wait_for_conversion(self, told: Callable[[], None]) -> bool:
         """Waits while the worker has its model converted for another engine; whether it did. `told`: each second."""
         waited = False
@@ -80,8 +88,14 @@ class TimedWorker:
     ) -> TimedRun | Failure:
         """One request; `stepped`: told step and steps."""
         self._number += 1
+        return self.run_task(Task(job_id=f"bench-{self._number}", request=request), stepped)
+
+    def run_task(
+        self, task: Task, stepped: Callable[[int, int], None] = lambda _step, _steps: None, *, start: Start = TOP
+    ) -> TimedRun | Failure:
+        """One request with its pictures, from a rung on; its id is the caller's."""
         began_s = ready_s = time.monotonic()
-        self._worker.submit(Batch(tasks=(Task(job_id=f"bench-{self._number}", request=request),)))
+        self._worker.submit(Batch(tasks=(task,), start=start))
         while True:
             wait_until_readable(self._worker.waitables(), 0.5)
             for message in self._worker.poll():
@@ -90,10 +104,14 @@ class TimedWorker:
                         ready_s = time.monotonic()
                     case Progress(step=step, steps=steps):
                         stepped(step, steps)
-                    case Finished(outcome=Produced() as produced, step_s=step_s):
+                    case Finished(outcome=Produced() as produced, step_s=step_s, tried=tried):
                         whole_s = time.monotonic() - ready_s - produced.timing.loaded_s
                         return TimedRun(
-                            produced=produced, start_s=ready_s - began_s, whole_s=max(0.0, whole_s), step_s=step_s
+                            produced=produced,
+                            start_s=ready_s - began_s,
+                            whole_s=max(0.0, whole_s),
+                            step_s=step_s,
+                            tried=tried,
                         )
                     case Finished(outcome=Failure() as failure):
                         return failure
@@ -103,7 +121,7 @@ class TimedWorker:
     def run_batch(self, tasks: Sequence[Task], together: int) -> TimedBatch | Failure:
         """Tasks that may run together, so many at once; their ids are the caller's."""
         ready_s = time.monotonic()
-        before_s = cpu_s(self._worker.pid) if self._worker.pid is not None else 0.0
+        before_s = self.cpu_s
         self._worker.submit(Batch(tasks=tuple(tasks), together=together))
         made: list[Produced] = []
         while len(made) < len(tasks):
@@ -120,5 +138,4 @@ class TimedWorker:
                         pass
         loaded_s = max(one.timing.loaded_s for one in made)
         whole_s = time.monotonic() - ready_s - loaded_s
-        assert self._worker.pid is not None
-        return TimedBatch(produced=tuple(made), whole_s=whole_s, cpu_s=cpu_s(self._worker.pid) - before_s)
+        return TimedBatch(produced=tuple(made), whole_s=whole_s, cpu_s=self.cpu_s - before_s)

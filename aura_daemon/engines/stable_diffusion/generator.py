@@ -125,7 +125,8 @@ class Generator:
         """
         begun = []
         try:
-            self._nets.use(tasks[0].nets)
+            if self._nets.use(tasks[0].nets):
+                peak.restart()  # while one is read, pages of its files count that the kernel may take back
             if tasks[0].resolved.like:
                 reporter.loading(self.files.name)  # an image encoder may have to be read
             self._like = self._reader.seen(tasks[0].resolved.like, tasks[0].inputs.further, tasks[0].adapters)

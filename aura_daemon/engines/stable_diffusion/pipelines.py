@@ -258,6 +258,8 @@ class Pipelines:
             yield
             return
         side = tile_px(native_px, measures, Extent(width=width, height=height)) if measures.tiles else native_px
+        if always:  # a small model's tiles are no smaller than `LEAST_TILE_PX`: too large for its regions
+            side = min(side, native_px)
         vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // MULTIPLE_PX
         vae.enable_tiling()
         try:

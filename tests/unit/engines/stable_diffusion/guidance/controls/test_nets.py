@@ -177,12 +177,12 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path) 
 def test_only_the_networks_of_a_batch_are_kept(folder: Path) -> None:
     nets = ControlNets(UNET, placed(Rung.CPU), Attention.SDPA)
     both = files_of(folder, "folder", "ours")
-    nets.use(both)
+    assert nets.use(both)  # they were read
     kept = nets.named("ours")
-    nets.use(both[1:])
+    assert not nets.use(both[1:])
     assert nets.named("ours") is kept
     assert [one.name for one in nets.ingredients] == ["ours"]
-    nets.use(())
+    assert not nets.use(())
     assert nets.ingredients == ()
 
 
