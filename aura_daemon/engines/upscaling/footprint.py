@@ -26,7 +26,9 @@ MOST_LIKELY_SCALE: Final = 4
 """Of a network whose header does not tell."""
 
 INNER: Final = 8.0
-"""Numbers alive at the size that came in, per channel and pixel."""
+"""Numbers alive at the size that came in, per channel and pixel, where layers take what several before them made."""
+CHAINED: Final = 4.0
+"""The same where each layer takes what the last one made: measured 3.2 to 5.4 with all that comes out (compact)."""
 OUTER: Final = 3.0
 """The same at the size that comes out. For an ESRGAN of 64 channels both make 3,584; measured 3,466 on a CPU."""
 
@@ -86,8 +88,9 @@ def _read(file: str, _sha256: str) -> NetworkSize:
     width = max((min(shape[:2]) for shape in kernels), default=MOST_LIKELY_SCALE**2)
     to_colours = [shape[1] for shape in kernels if shape[0] == 3 and shape[1] > 3]  # at the size that comes out
     outer = max(to_colours, default=3) * MOST_LIKELY_SCALE**2
+    is_chain = all(shape[1] <= width for shape in kernels) and all(len(shape) in (1, 4) for shape in shapes)
     return NetworkSize(
         numbers=sum(map(math.prod, shapes)),
         largest=max(map(math.prod, shapes), default=0),
-        elements=INNER * width + OUTER * outer,
+        elements=(CHAINED if is_chain else INNER) * width + OUTER * outer,
     )
