@@ -11,8 +11,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-from loguru import logger
-
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.journal.database import Database
 
@@ -326,10 +324,17 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
         raise JournalRefused(errno.EPROTO, "the journal is of an earlier release: run the daemon")
     if version < VERSION:
         if version:
-            logger.info("the journal is of an earlier release and is brought up to date: minutes for a million jobs")
+            _announce()
         _define_functions(database)
         steps = "".join(MIGRATIONS[version:])
         database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _announce() -> None:
+    """Says why a start takes long. Readers have no log and import none."""
+    from loguru import logger
+
+    logger.info("the journal is of an earlier release and is brought up to date: minutes for a million jobs")
 
 
 def _define_functions(database: Database) -> None:
