@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def test_a_file_is_seen_when_it_gets_its_name(tmp_path: Path) -> None:
 def test_where_there_is_none_of_them_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert unnamed_files.opened(tmp_path / "gone") is None
     monkeypatch.setattr(unnamed_files, "_link_to", lambda descriptor: "/without/proc")
+    assert unnamed_files.opened(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux numbers its file systems")
+def test_where_fsync_does_nothing_for_them_none_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/proc/self/status").open("rb") as status:
+        assert unnamed_files.file_system_number(status.fileno()) == 0x9FA0
+    assert unnamed_files.file_system_number(-1) == 0
+    monkeypatch.setattr(unnamed_files, "file_system_number", lambda descriptor: 0x9123683E)  # btrfs
     assert unnamed_files.opened(tmp_path) is None
 
 
