@@ -24,6 +24,7 @@ btrfs skips inodes that no name leads to (`btrfs_log_inode_parent`): after a pow
 led to nothing. Others have not been tried by power cuts.
 """
 
+
 def opened(folder: Path) -> BufferedRandom | None:
     """A new file in a folder, without a name; None where there is no such thing. Its mode follows umask or folder."""
     if sys.platform != "linux":
