@@ -3,7 +3,8 @@
 Stable Diffusion 1.4, no, one and two ControlNets of Stable Diffusion 1.5 and upscalers at their real size, random
 weights. On every rung of this machine's ladder (on a GPU also as on a card of `--card` GiB) the product's own worker
 draws, in turn with diffusers' `StableDiffusionControlNetPipeline`: same maps, seed, size, steps, scheduler and number
-format. Out: tables in Markdown; rows for which no time is left are named.
+format; where a rung widens weights layer by layer, diffusers does too (`enable_layerwise_casting`). Out: tables in
+Markdown; rows for which no time is left are named.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, Start
-from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, ladder
+from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.mini import GENERATOR
 from aura_daemon.system.hardware.nvidia import first_visible, gpus
 from aura_daemon.workers.engine_start import ENVIRONMENT
@@ -57,12 +58,13 @@ from tests.peers.controlled_settings import (
     writer,
 )
 
-FIRST: Final = (Rung.RESIDENT, Rung.CPU)
+FIRST: Final = (Rung.RESIDENT, Rung.CPU, Rung.CPU_HALF_WEIGHTS)
 """Rungs on which every pair is drawn several times."""
 
 CARD_PX: Final = 768
 """As many pixels as 1152x512, the largest of the usual sizes: drawn on the small card beside the others."""
 
+WIDENED: Final = (Storage.HALF, Storage.MAPPED)
 PLAIN: Final = "plain.png"
 STEPS: Final = 3
 """Of a picture; the first one is not counted."""
@@ -93,19 +95,28 @@ class Controlled:
     def rows(self) -> Iterator[ControlledRow]:
         """All that there is time for."""
         for nets in self.given.nets:
-            plain = EngineProcess(served(self._plain(nets)), environment=ENVIRONMENT)
-            with plain, TimedWorker(self._settings()) as worker:
-                for size in self.given.sizes:
-                    for rung in self._rungs(JobKind.GENERATE, size):
-                        yield from self._guided(worker, plain, nets, size, rung)
-                for rung in self._rungs(JobKind.GENERATE)[: 1 if nets == 0 else 0]:
-                    request = replace(self._request(self.given.sizes[0]), regions=(LEFT, RIGHT))
-                    yield from self._pairs(worker, plain, "2 regions", request, rung)
+            for halves in (False, True):
+                yield from self._beside(nets, halves=halves)
             if self._card is not None:
                 with TimedWorker(self._settings(self.given.card)) as worker:
                     for size in (*self.given.sizes, CARD_PX):
                         yield from self._guided(worker, None, nets, size, None)
         yield from self._upscaled()
+
+    def _beside(self, nets: int, *, halves: bool) -> Iterator[ControlledRow]:
+        """The rungs that widen weights layer by layer, or the others, beside diffusers that does the same."""
+        sizes = self.given.sizes
+        rungs = [(size, rung) for size in sizes for rung in self._rungs(JobKind.GENERATE, size)]
+        rungs = [(size, rung) for size, rung in rungs if (RUNGS[rung].storage in WIDENED) is halves]
+        if not rungs:
+            return
+        plain = EngineProcess(served(self._plain(nets, halves=halves)), environment=ENVIRONMENT)
+        with plain, TimedWorker(self._settings()) as worker:
+            for size, rung in rungs:
+                yield from self._guided(worker, plain, nets, size, rung)
+            if nets == 0 and not halves:
+                request = replace(self._request(sizes[0]), regions=(LEFT, RIGHT))
+                yield from self._pairs(worker, plain, "2 regions", request, rungs[0][1])
 
     def _guided(
         self, worker: TimedWorker, plain: EngineProcess | None, nets: int, size: int, rung: Rung | None
@@ -226,8 +237,8 @@ class Controlled:
         upscale = replace(UpscaleSettings(), folder=str(self.models / UPSCALERS))
         return EngineSettings(memory_fraction=fraction, generate=generate, upscale=upscale)
 
-    def _plain(self, nets: int) -> ControlledSettings:
-        """In the number format that our worker takes."""
+    def _plain(self, nets: int, *, halves: bool) -> ControlledSettings:
+        """In the number format that our worker takes; `halves`: with weights in float16 until a layer computes."""
         has_bfloat16 = bool({"avx512_bf16", "amx_bf16"} & set(machine()["flags"]))
         dtype = "float16" if self._card is not None else "bfloat16" if has_bfloat16 else "float32"
         return ControlledSettings(
@@ -235,6 +246,7 @@ class Controlled:
             nets=[str(self.models / CONTROLNETS / name) for name in NETS[:nets]],
             maps=[str(self.scratch / _map(name, "{}")) for name in NETS[:nets]],
             picture=str(self.scratch / PLAIN),
+            halves=halves,
         )
 
 

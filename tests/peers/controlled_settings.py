@@ -35,6 +35,8 @@ class ControlledSettings:
     """Files of pictures, one each, with `{}` for their size."""
     picture: str
     """Where the last picture is written."""
+    halves: bool = False
+    """Weights in float16, widened layer by layer: diffusers' layerwise casting."""
 
 
 def step_seconds(ended: Sequence[tuple[float, float]]) -> tuple[float, float]:

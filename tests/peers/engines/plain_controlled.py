@@ -64,6 +64,9 @@ class PlainControlled:
                 **pipe.components, controlnet=nets, requires_safety_checker=False
             )
             pipe.set_progress_bar_config(disable=True)
+        if settings.halves:
+            for part in (pipe.unet, pipe.vae, *(nets if settings.nets else ())):
+                part.enable_layerwise_casting(storage_dtype=torch.float16, compute_dtype=dtype)
         self._own_scheduler = dict(pipe.scheduler.config)
         self._pipe = pipe.to(self._device)
         self.facts = {"device": self._device, "dtype": plain.dtype}
