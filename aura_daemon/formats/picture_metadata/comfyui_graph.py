@@ -1,7 +1,8 @@
 """Reads ComfyUI's graph of a run, as it stands in its pictures. In: JSON. Out: settings, or the node that is too much.
 
 Understood is the plain chain that its default workflow makes: checkpoint, LoRAs, two texts, maps that guide both, an
-empty latent, KSampler, decoding, an upscaler. What else lies between decoding and saving is left out, and said.
+empty latent, KSampler, a second pass by another, decoding, an upscaler. What else lies between decoding and saving is
+left out, and said.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aura_daemon.formats.picture_metadata.comfyui_nodes import (
     read_nodes,
     stem,
 )
+from aura_daemon.formats.picture_metadata.comfyui_second_pass import second_pass
 from aura_daemon.formats.picture_metadata.infotext import PictureSettings
 from aura_daemon.jobs.sampling import Scheduler
 
@@ -62,6 +64,11 @@ class _Graph:
         if len(samplers) > 1:
             raise TooMuch(samplers[1], "the graph saves pictures of several samplers")
         (sampler,) = samplers
+        latent = self._nodes.linked(sampler, "latent_image")
+        again = second_pass(self._nodes, sampler)
+        if again is not None:
+            sampler, latent = again.first, again.latent
+            self._lost += again.lost
         if sampler.number("denoise", 1) != 1:
             raise TooMuch(sampler, f"it denoises by {sampler.inputs['denoise']}, not from noise alone")
         model, loras = self._model(self._nodes.linked(sampler, "model"))
@@ -78,8 +85,10 @@ class _Graph:
             "steps": sampler.number("steps"),
             "guidance_scale": sampler.number("cfg"),
             "scheduler": self._scheduler(sampler),
-            **self._size(self._nodes.linked(sampler, "latent_image")),
+            **self._size(latent),
         }
+        if again is not None:
+            keys["hires"] = again.hires
         if loras:
             keys["loras"] = loras
         if clip_skip is not None:

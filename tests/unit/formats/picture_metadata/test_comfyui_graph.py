@@ -227,6 +227,61 @@ def test_what_of_a_map_is_otherwise_here_is_told() -> None:
     assert drawn.lost == ("a map was made by EmptyImage, which is not here: the image has to be the map",)
 
 
+def again(latent: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A second sampler behind `latent`, whose picture is saved; `changes` are its own inputs."""
+    inputs = {**graph()["3"]["inputs"], "denoise": 0.5, "steps": 10, "latent_image": ["40", 0], **changes}
+    return {"n40": latent, "n41": node("KSampler", **inputs), "n8_samples": ["41", 0]}
+
+
+LARGER = node("LatentUpscaleBy", upscale_method="bislerp", scale_by=1.5, samples=["3", 0])
+
+
+def test_a_second_sampler_that_draws_the_first_ones_picture_anew_is_a_second_pass() -> None:
+    found = read(**again(LARGER))
+    assert found.keys["hires"] == {"scale": 1.5, "strength": 0.5}
+    assert (found.keys["width"], found.keys["height"], found.keys["steps"]) == (512, 768, 20)
+    assert found.lost == (
+        "before its second pass its latents were enlarged by bislerp; here Lanczos enlarges the picture",
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "scale"),
+    [
+        (node("LatentUpscale", upscale_method="lanczos", width=1024, height=1536, samples=["3", 0]), 2.0),
+        (node("LatentUpscale", upscale_method="lanczos", width=0, height=1152, samples=["3", 0]), 1.5),
+    ],
+)
+def test_a_size_is_so_many_times_the_first_ones(size: dict[str, Any], scale: float) -> None:
+    found = read(**again(size))
+    assert found.keys["hires"] == {"scale": scale, "strength": 0.5}
+    assert found.lost == ()
+
+
+def test_a_second_pass_by_way_of_the_picture_and_an_upscaler_tells_what_is_otherwise_here() -> None:
+    pixels = {
+        "n42": node("VAEDecode", samples=["3", 0], vae=["4", 2]),
+        "n43": node("ImageUpscaleWithModel", upscale_model=["44", 0], image=["42", 0]),
+        "n44": node("UpscaleModelLoader", model_name="4x-UltraSharp.pth"),
+        "n45": node("ImageScale", upscale_method="area", width=1024, height=1536, image=["43", 0]),
+        "n46": node("ImageScaleBy", upscale_method="lanczos", scale_by=0.75, image=["45", 0]),
+    }
+    other = {"seed": 5, "cfg": 4, "sampler_name": "ddim", "scheduler": "karras", "steps": 15, "positive": ["7", 0]}
+    found = read(**again(node("VAEEncode", pixels=["46", 0], vae=["4", 2]), **other), **pixels)
+    assert found.keys["hires"] == {"scale": 1.5, "strength": 0.5}
+    assert found.keys["seed"] == 156680208700286
+    assert found.lost == (
+        "before its second pass its picture was enlarged by area; here Lanczos enlarges the picture",
+        "4x-UltraSharp enlarged it before its second pass; `hires` takes no upscaler: here Lanczos enlarges it",
+        "its second pass had another seed, 5: here both have the first one's",
+        "its second pass had another guidance, 4: here both have the first one's",
+        "its second pass had another sampler, ddim: here both have the first one's",
+        "its second pass had another schedule, karras: here both have the first one's",
+        "its second pass took 15 steps; here `strength` says how many of the first one's",
+        "its second pass had another input `positive`: here both have the first one's",
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "place", "reason"),
     [
@@ -259,6 +314,16 @@ def test_what_of_a_map_is_otherwise_here_is_told() -> None:
             "node 20 (ControlNetApply)",
             "in a circle",
         ),
+        (
+            again(node("ImageUpscaleWithModel", image=["3", 0])),
+            "node 40 (ImageUpscaleWithModel)",
+            "how many times it enlarges",
+        ),
+        (again(LARGER, steps={}), "node 41 (KSampler)", "`steps` is no size, share or count"),
+        (again(LARGER, denoise=float("nan")), "node 41 (KSampler)", "`denoise` is no size, share or count"),
+        (again(LARGER) | {"n3_denoise": 0.5}, "node 3 (KSampler)", "denoises by 0.5"),
+        (again(node("LatentFlip", samples=["3", 0])), "node 41 (KSampler)", "denoises by 0.5"),
+        (again(node("LatentUpscale", samples=["40", 0])), "node 41 (KSampler)", "denoises by 0.5"),
         ({"n9_images": ["99", 0]}, "node 9 (SaveImage)", "`images` leads nowhere"),
         (
             {
@@ -301,9 +366,9 @@ VALUES = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(graph())), st.sampled_from(["class_type", "inputs"]), VALUES, st.data())
+@given(st.sampled_from(sorted([*graph(), "40", "41"])), st.sampled_from(["class_type", "inputs"]), VALUES, st.data())
 def test_no_damage_breaks_the_reader(number: str, part: str, value: object, data: st.DataObject) -> None:
-    nodes = graph()
+    nodes = json.loads(json.dumps(graph(**again(LARGER))))
     inputs = nodes[number]["inputs"]
     inputs[data.draw(st.sampled_from(sorted(inputs)))] = value
     read_graph(json.dumps(nodes))
