@@ -100,7 +100,8 @@ def not_understood(prompt: str) -> tuple[str, ...]:
 
 def _part(text: str) -> Part:
     before, colon, weight = text.strip().rpartition(":")
-    if not colon or not re.fullmatch(NUMBER, weight.strip()):
+    weight = weight.strip()  # `float` leaves signs such as \x1c that are space, too
+    if not colon or not re.fullmatch(NUMBER, weight):
         return Part(text=text.strip())
     return Part(text=before.rstrip(), weight=max(-MOST_WEIGHT, min(MOST_WEIGHT, float(weight))))
 
