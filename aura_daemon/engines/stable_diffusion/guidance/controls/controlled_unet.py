@@ -36,6 +36,14 @@ class MapInUse:
     pixels: torch.Tensor = field(repr=False)
     """float32 `[1, 3, H, W]` in [0, 1]."""
     has_guided: bool = False
+    _shown: tuple[tuple[object, ...], torch.Tensor] | None = field(default=None, repr=False)
+
+    def shown(self, pixels: torch.Tensor, like: torch.Tensor, rows: int) -> torch.Tensor:
+        """`pixels`, all or a part of its own, for so many rows: in each step the tensor that the network knows."""
+        what = (pixels.data_ptr(), pixels.shape, pixels.stride(), like.dtype, like.device, rows)
+        if self._shown is None or self._shown[0] != what:
+            self._shown = what, pixels.to(like).expand(rows, -1, -1, -1).contiguous()
+        return self._shown[1]
 
     def guides(self, step: int, steps: int) -> bool:
         """Whether it guides a step, counted from 0; diffusers' `control_guidance_start` and `control_guidance_end`."""
@@ -191,7 +199,7 @@ def _residuals(
         seen[:, : one.net.config.in_channels],  # a UNet for inpainting is told the mask beside the latents
         timestep,
         encoder_hidden_states=read,
-        controlnet_cond=pixels.to(sample).expand(len(seen), -1, -1, -1).contiguous(),
+        controlnet_cond=one.shown(pixels, sample, len(seen)),
         conditioning_scale=1.0 if fades else control.weight,
         guess_mode=one.guides_prompts_alone,
         return_dict=False,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from accelerate import init_empty_weights
 from diffusers import ControlNetModel
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 from safetensors.torch import load_file
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from aura_daemon.config.engine import Attention
 from aura_daemon.engines.failures import UnusableIngredient, first_line
@@ -130,9 +131,26 @@ class ControlNets:
             stream_layers(net, placement.device, ahead=measures.offload is Offload.GROUP)
         elif measures.offload is Offload.NONE:
             net.to(placement.device)
+            _embed_once(net)
         else:
             return LoadedNet(files=files, net=net, proxy=OffloadProxy(net, OffloadedModule(net, placement.device)))
         return LoadedNet(files=files, net=net)
+
+
+def _embed_once(net: Any) -> None:
+    """Has a network compute what a map says by itself once, not in each step, for as long as its tensor is kept.
+
+    1.3 % of a step at 512x512 (measured on a CPU). Not where layers are streamed: they keep the first step's order.
+    """
+    embedding = net.controlnet_cond_embedding
+    compute, known = embedding.forward, WeakTensorKeyDictionary()
+
+    def forward(pixels: torch.Tensor) -> torch.Tensor:
+        if (embedded := known.get(pixels)) is None:
+            embedded = known[pixels] = compute(pixels)
+        return cast(torch.Tensor, embedded)
+
+    embedding.forward = forward
 
 
 def _unusable(files: ModelFiles, reason: str) -> UnusableIngredient:

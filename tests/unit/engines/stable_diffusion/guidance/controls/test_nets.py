@@ -15,6 +15,7 @@ from aura_daemon.config.engine import Attention, Dtype, GenerateSettings
 from aura_daemon.engines.failures import UnusableIngredient
 from aura_daemon.engines.model_files.beside.further_models import FurtherModels
 from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.stable_diffusion.guidance.controls.controlled_unet import MapInUse
 from aura_daemon.engines.stable_diffusion.guidance.controls.net_files import nets_wanted
 from aura_daemon.engines.stable_diffusion.guidance.controls.net_kinds import other_kind
 from aura_daemon.engines.stable_diffusion.guidance.controls.net_memory import with_nets
@@ -172,6 +173,28 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path) 
     found = nets_wanted([Control(image="x.png", model="link")], settings, "a model")
     assert isinstance(found, Failure)
     assert "a link out of its folder" in found.message
+
+
+@torch.no_grad()
+def test_a_map_is_looked_at_once_and_the_same_is_computed(folder: Path) -> None:
+    net, plain = loaded(folder, "folder"), loaded(folder, "folder", Rung.CPU)
+    looks: list[torch.Tensor] = []
+    for layers in (net.controlnet_cond_embedding, plain.controlnet_cond_embedding):
+        layers.conv_in.register_forward_hook(lambda _layer, _given, embedded: looks.append(embedded))
+    latents, texts = torch.ones(2, 4, 8, 8), torch.ones(2, 77, 16)
+    one = MapInUse(control=Control(image="x.png", model="folder"), net=net, pixels=torch.rand(1, 3, 64, 128))
+
+    def step(net: Any, pixels: torch.Tensor) -> torch.Tensor:
+        middle: torch.Tensor = net(
+            latents, 500, encoder_hidden_states=texts, controlnet_cond=pixels, return_dict=False
+        )[1]
+        return middle
+
+    left, right = one.pixels[..., :64], one.pixels[..., 64:]
+    middles = [step(net, one.shown(view, latents, 2)) for view in (left, left, right, right)]
+    assert len(looks) == 2
+    for middle, view in zip(middles, (left, left, right, right), strict=True):
+        assert torch.equal(middle, step(plain, view.repeat(2, 1, 1, 1)))
 
 
 def test_only_the_networks_of_a_batch_are_kept(folder: Path) -> None:
