@@ -13,6 +13,7 @@ from typing import Final
 
 from aura_daemon.formats.prompt_lists.setting_names import canonical, meaning
 from aura_daemon.formats.prompt_lists.table_rows import Row, UnreadableTable, are_of_jobs, are_prompts
+from aura_daemon.problems import cut
 
 _NO_DELIMITER: Final = "\x1f"
 """For the module `csv`, which needs one: a sign that no text may hold."""
@@ -38,7 +39,7 @@ def rows(text: str) -> Iterator[Row]:
         return
     doubled = next((name for index, name in enumerate(names) if name and name in names[:index]), None)
     if doubled is not None:
-        raise UnreadableTable(f"the column `{doubled}` stands twice in the first line", 1)
+        raise UnreadableTable(f"the column `{cut(doubled)}` stands twice in the first line", 1)
     table = _cells(text, _delimiter(text))
     next(table)
     for line, cells in table:

@@ -57,6 +57,7 @@ def test_csv_has_a_row_for_each_job(text: str, expected: list[tuple[int, object]
         ('prompt,steps\n"a" cat,8\n', 2, "text stands behind it"),
         ("prompt,steps\n", None, "the file holds no prompt"),
         ("prompt\n" + "x" * 200_000, 2, "the cell is far too long"),
+        ("prompt,t\tprom,t\tprom,\n", 1, "the column `t\\tprom` stands twice"),
         ("prompt," * 200_000, 1, "the column `prompt` stands twice"),
         ('"a red cat"\na dog, at night\n', 2, "a first line `prompt` makes each line a prompt"),
     ],
