@@ -23,10 +23,11 @@ def main(parent: int) -> None:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         request = ProbeRequest.model_validate_json(sys.stdin.buffer.read())
+        from aura_daemon.engines.library_imports import lean_imports
         from aura_daemon.engines.library_logging import quiet_libraries
 
-        quiet_libraries()
-        with importing():
+        with importing(), lean_imports():
+            quiet_libraries()
             from aura_daemon.doctor.torch_findings import findings
 
         answer.write(findings(request).model_dump_json())
