@@ -1,8 +1,8 @@
 """A file that is written where it will lie before it has a name: its group and access list are what that folder gives.
 
-In: a folder. Out: a file without a name (Linux: O_TMPFILE), which nobody sees and no crash leaves behind. btrfs has none
-that `fsync` makes durable: there it gets a temporary name elsewhere before anything is written. NFS, SMB and most FUSE
-file systems have none at all: there a file is made under a temporary name, and `take_group` gives it its group.
+In: a folder. Out: a file without a name (Linux: O_TMPFILE), which nobody sees and no crash leaves behind. btrfs has
+none that `fsync` makes durable: there it gets a temporary name elsewhere before anything is written. NFS, SMB and most
+FUSE file systems have none at all: there a file is made under a temporary name, and `take_group` gives it its group.
 """
 
 from __future__ import annotations
