@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Final
@@ -41,13 +41,19 @@ def check_folders(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[P
             reason = why_denied(error, folder, writes=True)
             problems.append(Problem(key=key, message=f"{folder} cannot be made: {reason}"))
             continue
-        rights, places = ("rx", (folder,)) if key == "inbox" else ("rwx", (folder, folder / OWN_FOLDER))
-        if refused := next((f"{place} {why}" for place in places if (why := why_shut(place, rights))), ""):
-            problems.append(Problem(key=key, message=refused))
+        if shut := _shut(folder, within={"outbox": (OWN_FOLDER,), "state": private_state.FOLDERS}.get(key, ())):
+            problems.extend(Problem(key=key, message=message) for message in shut)
         elif key == "inbox" and settings.sources in ("archive", "delete") and (why := why_shut(folder, "rwx")):
             message = f"`{settings.sources}` takes files out of the inbox, but {folder} {why}; or say `sources: keep`"
             problems.append(Problem(key="sources", message=message))
     return tuple(problems)
+
+
+def _shut(folder: Path, *, within: Sequence[str]) -> list[str]:
+    """Why this user may not use a folder, or folders of ours in it; without such folders it is only read."""
+    if why := why_shut(folder, "rwx" if within else "rx"):
+        return [f"{folder} {why}"]
+    return [f"{folder / name} {why}" for name in within if (why := why_shut(folder / name, "rwx"))]
 
 
 def misplaced(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:

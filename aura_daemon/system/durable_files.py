@@ -237,8 +237,8 @@ def _opened(temp: Path, folder: Path, *, is_private: bool) -> tuple[BufferedRand
     """A new file for a folder, and whether it has no name; else it is called `temp` for now."""
     if is_private:
         return opened_for_writing(temp, is_private=True), False
-    if (unnamed := unnamed_files.opened(folder)) is not None:
-        return unnamed, True
+    if (opened := unnamed_files.opened(folder, temp)) is not None:
+        return opened
     file = opened_for_writing(temp, is_private=False)
     unnamed_files.take_group(file.fileno(), folder)
     return file, False

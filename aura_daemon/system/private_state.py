@@ -20,18 +20,17 @@ FILE_MODE: Final = 0o600
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
+FOLDERS: Final = ("copying", "inputs", "tmp", "work", "workers")
+"""The folders in a state folder: files are made and removed in each."""
+
 OURS: Final = (
     "answer-*.sock",
     "control.sock",
-    "copying",
     "health.json",
-    "inputs",
     "journal.sqlite3*",
     "known-folders.json",
     "lock",
-    "tmp",
-    "work",
-    "workers",
+    *FOLDERS,
 )
 """Globs of everything that the program puts into its state folder."""
 

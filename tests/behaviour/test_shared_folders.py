@@ -18,7 +18,7 @@ import pytest
 
 from aura_daemon.daemon.loop import Summary
 from aura_daemon.system.durable_files import StagedFile
-from aura_daemon.system.files import access_lists
+from aura_daemon.system.files import access_lists, unnamed_files
 from aura_daemon.system.files.access_lists import Tag
 from tests.support import users
 from tests.support.house import PNG, House
@@ -164,7 +164,11 @@ def test_the_gallery_shows_what_everybody_may_see(machine: Machine, done: House)
     assert "bad cat" not in text
 
 
-def test_a_folder_that_is_there_gives_group_and_access_list(machine: Machine, done: House) -> None:
+@pytest.mark.parametrize("durable_on", [unnamed_files.DURABLE_ON, frozenset[int]()], ids=["ext4", "btrfs"])
+def test_a_folder_that_is_there_gives_group_and_access_list(
+    machine: Machine, done: House, monkeypatch: pytest.MonkeyPatch, durable_on: frozenset[int]
+) -> None:
+    monkeypatch.setattr(unnamed_files, "DURABLE_ON", durable_on)
     with machine.house() as house:
         own_folder(house.outbox / "bob", machine.aura, group=machine.bob.gid, mode=0o2750)
         (house.inbox / "bob").mkdir()

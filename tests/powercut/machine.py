@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -67,39 +67,17 @@ class Machine:
         self._console = folder / "console"
         self._rest = b""
         self._serial, its_end = os.pipe()
-        command = [
-            shutil.which(KERNEL) or KERNEL,
-            f"mem={MEMORY}",
-            f"ubd0={disk}",
-            "root=/dev/root",
-            "rootfstype=hostfs",
-            "rootflags=/",
-            "ro",
-            "con=null",
-            "con0=null,fd:1",
-            f"ssl0=null,fd:{its_end}",
-            "quiet",
-            "panic=1",
-            f"uml_dir={folder}",
-            *(f"{name}={value}" for name, value in variables.items()),
-            f"PYTHONPATH={_path()}",
-            "PYTHONDONTWRITEBYTECODE=1",
-            f"init={sys.executable}",
-            "--",
-            "-P",
-            "-m",
-            "tests.powercut.guest",
-            str(plan),
-        ]
+        own = (f"ubd0={disk}", f"ssl0=null,fd:{its_end}", *(f"{name}={value}" for name, value in variables.items()))
+        started = [*command("tests.powercut.guest", folder=folder, memory=MEMORY, own=own), str(plan)]
         with self._console.open("wb") as console:
             self._process = subprocess.Popen(
-                command,
+                started,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=(its_end,),
-                env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "TMPDIR": _memory()},
+                env=environment(folder),
             )
         os.close(its_end)
         self._selector = selectors.DefaultSelector()
@@ -147,6 +125,36 @@ class Machine:
             what, _, value = said.partition(" ")
             if mark == MARK:
                 self._lines.append((Said(what), json.loads(value)))
+
+
+def command(guest: str, *, folder: Path, memory: str, own: Sequence[str] = ()) -> list[str]:
+    """Starts a machine whose first process is a module of ours. `own`: what its kernel is given beside."""
+    return [
+        shutil.which(KERNEL) or KERNEL,
+        f"mem={memory}",
+        "root=/dev/root",
+        "rootfstype=hostfs",
+        "rootflags=/",
+        "ro",
+        "con=null",
+        "con0=null,fd:1",
+        "quiet",
+        "panic=1",
+        f"uml_dir={folder}",
+        *own,
+        f"PYTHONPATH={_path()}",
+        "PYTHONDONTWRITEBYTECODE=1",
+        f"init={sys.executable}",
+        "--",
+        "-P",
+        "-m",
+        guest,
+    ]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Of the kernel itself."""
+    return {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "TMPDIR": _memory()}
 
 
 def _path() -> str:

@@ -1,8 +1,8 @@
 """A file that is written where it will lie before it has a name: its group and access list are what that folder gives.
 
-In: a folder. Out: a file without a name (Linux: O_TMPFILE), which nobody sees and no crash leaves behind. NFS, SMB and
-most FUSE file systems have none, and btrfs has none that `fsync` makes durable; there a file gets a temporary name
-elsewhere, and `take_group` its group.
+In: a folder. Out: a file without a name (Linux: O_TMPFILE), which nobody sees and no crash leaves behind. btrfs has
+none that `fsync` makes durable: there it gets a temporary name elsewhere before anything is written. NFS, SMB and most
+FUSE file systems have none at all: there a file is made under a temporary name, and `take_group` gives it its group.
 """
 
 from __future__ import annotations
@@ -25,19 +25,29 @@ led to nothing. Others have not been tried by power cuts.
 """
 
 
-def opened(folder: Path) -> BufferedRandom | None:
-    """A new file in a folder, without a name; None where there is no such thing. Its mode follows umask or folder."""
+def opened(folder: Path, temp: Path) -> tuple[BufferedRandom, bool] | None:
+    """A new file in a folder, and whether it has no name; None where there is no such thing.
+
+    Its mode follows umask or folder. Where fsync needs a name, it is called `temp`, which lies on the same file system.
+    """
     if sys.platform != "linux":
         return None
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
     except OSError:  # where files cannot be made at all, the attempt with a name says why
         return None
-    # Without /proc a file gets no name any more.
-    if file_system_number(descriptor) not in DURABLE_ON or not os.path.exists(_link_to(descriptor)):  # noqa: PTH110
-        os.close(descriptor)
+    file = os.fdopen(descriptor, "w+b")
+    is_unnamed = file_system_number(descriptor) in DURABLE_ON
+    try:
+        if not os.path.exists(_link_to(descriptor)):  # noqa: PTH110 - without /proc a file gets no name any more
+            raise FileNotFoundError(_link_to(descriptor))
+        if not is_unnamed:
+            temp.unlink(missing_ok=True)
+            name(file, temp)
+    except OSError:  # no hard links, or a subvolume of its own: the attempt with a name says what can be done
+        file.close()
         return None
-    return os.fdopen(descriptor, "w+b")
+    return file, is_unnamed
 
 
 def name(file: BufferedRandom, target: Path) -> None:

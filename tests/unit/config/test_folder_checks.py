@@ -128,6 +128,25 @@ def test_what_a_daemon_of_another_user_left_in_the_outbox_is_told(place: Path, l
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root owns folders that a test cannot open")
+def test_each_folder_that_a_daemon_of_another_user_left_in_the_state_folder_is_told(
+    place: Path, loaded: LoadedConfig
+) -> None:
+    state, user = place / "ours" / "state", plain_user()
+    with as_a_plain_user(owning=place / "ours"):
+        (state / "tmp").mkdir(mode=0o700)
+        os.seteuid(0)
+        for name in ("inputs", "work"):
+            (state / name).mkdir(mode=0o700)
+        os.seteuid(NOBODY)
+        told = problems(loaded)
+    assert told == [
+        f"state: {state / name} cannot be listed or written or entered: it belongs to root with mode 0700,"
+        f" and aura-daemon runs as {user}: `chown {user} {state / name}`, or `setfacl -m u:{user}:rwx {state / name}`"
+        for name in ("inputs", "work")
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root owns folders that a test cannot open")
 def test_a_way_that_somebody_else_has_shut_is_theirs_to_open(place: Path, loaded: LoadedConfig) -> None:
     (place / "ours").chmod(0o700)
     with as_a_plain_user():

@@ -17,10 +17,10 @@ from tests.support.plain_user import NOBODY
 
 
 def test_a_file_is_seen_when_it_gets_its_name(tmp_path: Path) -> None:
-    file = unnamed_files.opened(tmp_path)
-    if file is None:
+    opened = unnamed_files.opened(tmp_path, tmp_path / "temp")
+    if opened is None or not opened[1]:
         pytest.skip("there are no files without names here")
-    with file:
+    with opened[0] as file:
         file.write(b"whole")
         file.flush()
         assert list(tmp_path.iterdir()) == []
@@ -31,18 +31,31 @@ def test_a_file_is_seen_when_it_gets_its_name(tmp_path: Path) -> None:
 
 
 def test_where_there_is_none_of_them_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert unnamed_files.opened(tmp_path / "gone") is None
+    temp = tmp_path / "temp"
+    assert unnamed_files.opened(tmp_path / "gone", temp) is None
     monkeypatch.setattr(unnamed_files, "_link_to", lambda descriptor: "/without/proc")
-    assert unnamed_files.opened(tmp_path) is None
+    assert unnamed_files.opened(tmp_path, temp) is None
+    assert not temp.exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux numbers its file systems")
-def test_where_fsync_does_nothing_for_them_none_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_fsync_does_nothing_for_them_they_get_a_temporary_name_before_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Path("/proc/self/status").open("rb") as status:
         assert unnamed_files.file_system_number(status.fileno()) == 0x9FA0
     assert unnamed_files.file_system_number(-1) == 0
     monkeypatch.setattr(unnamed_files, "file_system_number", lambda descriptor: 0x9123683E)  # btrfs
-    assert unnamed_files.opened(tmp_path) is None
+    temp = tmp_path / "temp"
+    temp.write_bytes(b"what a killed daemon left")
+    opened = unnamed_files.opened(tmp_path, temp)
+    if opened is None:
+        pytest.skip("there are no files without names here")
+    file, is_unnamed = opened
+    with file:
+        assert not is_unnamed
+        assert (os.fstat(file.fileno()).st_ino, temp.read_bytes()) == (temp.stat().st_ino, b"")
+    assert unnamed_files.opened(tmp_path, tmp_path / "no folder" / "temp") is None
 
 
 @pytest.mark.parametrize("replace", [False, True])
