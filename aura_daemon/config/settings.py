@@ -30,6 +30,7 @@ from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, Retentio
 from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
 from aura_daemon.config.paths import Folder
 from aura_daemon.config.workers.keys import WorkersConfig
+from aura_daemon.config.workers.shut_in import ShutIn
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import Describe, ImageFormat, Metadata, shared_fields
@@ -40,6 +41,9 @@ from aura_daemon.system.files.xdg_folders import xdg_folder
 from aura_daemon.system.sandbox.plan import SandboxMode
 
 PREFIX: Final = "AURA_"
+WORKERS: Final = "workers"
+"""Folder of the workers' own folders, in the state folder."""
+
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
@@ -280,12 +284,6 @@ class Settings(BaseModel):
             raise ValueError(f"retry_first ({first:g}) must not exceed retry_at_most ({most:g})")
         return self
 
-    @model_validator(mode="after")
-    def _actors_are_not_shut_in(self) -> Self:
-        if self.sandbox is SandboxMode.STRICT and self.workers.kind == "ray":
-            raise ValueError("sandbox: strict does not go with workers.kind: ray, whose nodes run code for each other")
-        return self
-
     def engine(self) -> EngineSettings:
         """The part that a worker gets."""
         parts = {
@@ -296,6 +294,12 @@ class Settings(BaseModel):
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
         thumbnails = {"thumbnails": self.gallery.outbox}
         return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits | thumbnails)
+
+    def shut_in(self) -> ShutIn:
+        """How far its processes are shut in."""
+        state = self.state_folder()
+        closed = (str(self.inbox), str(self.outbox), str(state))
+        return ShutIn(mode=self.sandbox, folder=str(state / WORKERS), closed=closed)
 
     @property
     def state_is_managed(self) -> bool:

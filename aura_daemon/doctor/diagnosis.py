@@ -41,7 +41,8 @@ def complaints(document: report.DoctorReport) -> Iterator[Finding]:
             yield from _about_model(model, answer, document)
         if answer.plan is not None:
             yield from _about_plan(answer.plan)
-    if (sandbox := document.sandbox) is not None and sandbox.mode == SandboxMode.STRICT and sandbox.lacks:
+    sandbox = document.sandbox
+    if sandbox is not None and sandbox.mode == SandboxMode.STRICT and sandbox.lacks and sandbox.why:
         yield Finding(
             message=f"no job runs: `sandbox: strict` cannot be kept ({'; '.join(sandbox.lacks)}), as {sandbox.why}",
             mend="use a kernel that has it, or say `sandbox: auto`; docs/security.md says what each part holds off",

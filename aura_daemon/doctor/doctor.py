@@ -85,7 +85,7 @@ def _sandbox(settings: Settings) -> SandboxFound:
         landlock=there.landlock,
         seccomp=there.seccomp,
         lacks=lacks,
-        why=there.why_not if lacks else "",
+        why=there.why_not if lacks == there.missing else "",
         open=what_is_open(settings),
     )
 

@@ -31,13 +31,13 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
     engine = settings.engine()
     if os.environ.get(PROFILE_VARIABLE) == "1":
         engine = replace(engine, profiles=str(settings.state_folder() / "profiles"))
-    chosen = settings.workers
+    chosen, shut_in = settings.workers, settings.shut_in()
     workers: dict[str, Worker] = {}
     if chosen.kind == "ray":
         from aura_daemon.workers.cluster.driver import Driver
         from aura_daemon.workers.cluster.ray_worker import RayWorker
 
-        driver = Driver(chosen.cluster(), engine, log_level=level, log_format=log_format)
+        driver = Driver(chosen.cluster(), engine, shut_in, log_level=level, log_format=log_format)
         for slot in range(chosen.count):
             workers[str(slot + 1)] = RayWorker(driver, slot, deadline_s=settings.deadline)
         return WorkerPool(workers, stop_shared=driver.stop)
@@ -46,14 +46,14 @@ def assemble_workers(settings: Settings, log_format: str, log_level: str | None 
     fetches = ModelFetches(
         engine,
         options=("--log-level", level, "--log-format", log_format, *relay),
-        sandbox=partial(fetch_plan, settings, os.environ),
+        sandbox=partial(fetch_plan, engine, shut_in, os.environ),
     )
-    is_shut_in = settings.sandbox is not SandboxMode.OFF
-    apart = WorkerSandbox(settings, name="conversions", reaches=reach_of_conversions)
+    is_shut_in = shut_in.mode is not SandboxMode.OFF
+    apart = WorkerSandbox(engine, shut_in, name="conversions", reaches=reach_of_conversions)
     conversions = ModelConversions(engine, sandbox=apart if is_shut_in else None)
     cards = gpus() if chosen.devices == "auto" and settings.device in (Device.AUTO, Device.CUDA) else ()
     for plan in device_plans(chosen.devices, configured=settings.device, cards=cards, environment=os.environ):
-        sandbox = WorkerSandbox(settings, name=plan.name, profiles=engine.profiles)
+        sandbox = WorkerSandbox(engine, shut_in, name=plan.name)
         workers[plan.name] = ProcessWorker(
             replace(engine, device=plan.device) if plan.device is not None else engine,
             deadline_s=settings.deadline,

@@ -115,7 +115,8 @@ def serve(
     threading.Thread(target=_read, args=reads, name="messages", daemon=True).start()
     if relayed_level is not None:
         relay_log(report, relayed_level)
-    runner = start(settings, daemon) if not lacks or not _is_strict(plan) else RefusingRunner(lacks)
+    with logger.catch(message="the worker could not start", onerror=lambda _: sys.exit(1)):
+        runner = start(settings, daemon) if not lacks or not _is_strict(plan) else RefusingRunner(lacks)
     if lacks:
         logger.info("this worker is not wholly shut in: {}", "; ".join(lacks))
     report(replace(runner.ready(), sandbox_lacks=lacks))

@@ -225,7 +225,7 @@ def everyday(folder: Path) -> list[Fault]:
             workers=1,
             fails=1,
             waits=False,
-            variables={"AURA_ATTEMPTS": "2"},
+            variables={"AURA_ATTEMPTS": "2", "AURA_SANDBOX": "off"},
         ),
         Fault(name="a job is cancelled", act=_cancelled, says="cancelled", first=LONG, fails=1),
         Fault(

@@ -1,7 +1,7 @@
 """The child process with a runner that needs no torch: `python -m tests.support.light_child FD PARENT_PID`.
 
-Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`, `close`, `fetch`, and
-those of `light_lies`, which say what no worker says.
+Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`, `close`, `fetch`,
+and those of `light_lies`, which say what no worker says.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.services import ModelRole, Services, WantedModel
 from aura_daemon.jobs.results import Outcome
 from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.system.sandbox.confining import confine
+from aura_daemon.system.sandbox.plan import SandboxPlan
+from aura_daemon.workers import child_main
 from aura_daemon.workers.child_main import log_to_stderr, serve
 from tests.support.light_lies import LIES, talk
-from tests.support.script_runner import ScriptRunner
+from tests.support.script_runner import WITNESS, ScriptRunner
 
 DESCRIPTOR = int(sys.argv[1])
 
@@ -28,6 +32,11 @@ def close() -> None:
     """Closes this end of the socket, and goes on."""
     socket.socket(fileno=os.dup(DESCRIPTOR)).shutdown(socket.SHUT_WR)
     time.sleep(600)
+
+
+def confine_beside_witness(plan: SandboxPlan, *, keeps: Collection[int]) -> tuple[str, ...]:
+    """Leaves the folder open in which scripts tell what they have done."""
+    return confine(replace(plan, writes=(*plan.writes, os.path.dirname(os.environ[WITNESS]))), keeps=keeps)  # noqa: PTH120
 
 
 if __name__ == "__main__":
@@ -44,4 +53,6 @@ if __name__ == "__main__":
             further[script] = partial(services.fetch, WantedModel(role=ModelRole.GENERATOR, model=model))
         return ScriptRunner(further)
 
+    if WITNESS in os.environ:
+        child_main.confine = confine_beside_witness
     serve(SOCKET, start, relayed_level=relayed_level)

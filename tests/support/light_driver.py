@@ -1,4 +1,4 @@
-"""The driver of a Ray cluster whose actors need no torch: `python -m tests.support.light_driver FD PARENT_PID`.
+"""The driver of a Ray cluster whose engines need no torch: `python -m tests.support.light_driver FD PARENT_PID`.
 
 Everything but the engines is the product's code. Prompts are scripts: those of `script_runner`.
 """
@@ -13,4 +13,4 @@ from aura_daemon.workers.cluster import driver_main
 COMMAND: Final = (sys.executable, "-P", "-m", "tests.support.light_driver")
 
 if __name__ == "__main__":
-    driver_main.main(sys.argv[1:], runner="tests.support.script_runner:start")
+    driver_main.main(sys.argv[1:], child="tests.support.light_child")

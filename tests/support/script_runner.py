@@ -3,14 +3,17 @@
 Those of `tests.support.worker_contract`, and `placed …`, `log`, `exit`, `raise`, `kill`, `segfault`. Those
 of a cluster may be followed by a word, so that no two jobs are alike: `steps N SECONDS` makes so many steps of so many
 seconds, `full` has no memory on the first rung of a GPU, `stuck FILE` hangs where there is no such file, and makes it;
-`topple` takes the node down; `lacking FILE` finds no model on the node that makes the file; `hungry FILE` writes its
-process id there, and takes `EATEN_BYTES` on the first rung once the file is gone.
+`topple` takes the node down, where nothing is shut in; `lacking FILE` finds no model at the actor that makes the file;
+`hungry FILE` writes its process id there, and takes `EATEN_BYTES` on the first rung once the file is gone. `escape NAME
+LAID` tries one of `tests.support.escapes`, and says what came of it; `variables WORD` says which begin so.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import psutil
 from loguru import logger
 
-from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
@@ -28,6 +31,7 @@ from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.protocol import Batch, Memory, Ready
 from aura_daemon.workers.runner import BatchReporter
+from tests.support import escapes
 from tests.support.outcomes import make
 from tests.support.worker_contract import outcome_of
 
@@ -74,10 +78,16 @@ class ScriptRunner:
                     reporter.finish(task.job_id, make(task), tried=TRIED)
                 case ["topple", *_]:
                     reporter.placed([task.job_id], TRIED)
-                    os.kill(os.getppid(), signal.SIGKILL)
+                    psutil.Process(os.getppid()).parent().kill()  # type: ignore[union-attr] # the raylet, of the actor
                     time.sleep(600)
                 case ["lacking", file, *_]:
-                    reporter.finish(task.job_id, LACKS if _is_first_node(Path(file)) else make(task), tried=TRIED)
+                    reporter.finish(task.job_id, LACKS if _is_first_actor(Path(file)) else make(task), tried=TRIED)
+                case ["escape", name, laid]:
+                    came_of = escapes.tried(name, escapes.Laid(**json.loads(laid), channel=int(sys.argv[1])))
+                    reporter.finish(task.job_id, Failure(kind=FailureKind.BAD_INPUT, message=came_of))
+                case ["variables", word]:
+                    found = " ".join(name for name in os.environ if name.startswith(word))
+                    reporter.finish(task.job_id, Failure(kind=FailureKind.BAD_INPUT, message=f"these: {found}"))
                 case ["hungry", file, *_]:
                     reporter.placed([task.job_id], TRIED)
                     if batch.start.rung is None:
@@ -136,8 +146,8 @@ def _drawn(task: Task, script: str, reporter: BatchReporter, steps: int, step_s:
     return make(task)
 
 
-def _is_first_node(file: Path) -> bool:
-    """Whether this process stands on the node that made the file."""
+def _is_first_actor(file: Path) -> bool:
+    """Whether this process belongs to the actor that made the file."""
     with suppress(FileExistsError), file.open("x", encoding="utf-8") as book:
         book.write(str(os.getppid()))
     return file.read_text(encoding="utf-8") in (str(os.getppid()), "")
@@ -154,8 +164,3 @@ def _witness(what: str, script: str) -> None:
     if (file := os.environ.get(WITNESS)) is not None:
         with Path(file).open("a", encoding="utf-8") as book:
             book.write(f"{what} {os.getpid()} {script}\n")
-
-
-def start(settings: EngineSettings) -> ScriptRunner:
-    """As `aura_daemon.workers.engine_start.engine_runner`, without engines."""
-    return ScriptRunner()

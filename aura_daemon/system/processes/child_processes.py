@@ -29,14 +29,20 @@ OF_THE_DAEMON: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Variables of a service manager, to which a child must not speak."""
 
 
+def environment_with(further: Mapping[str, str | None]) -> dict[str, str]:
+    """The variables of a child: those of this process, and further ones; None takes one away."""
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_DAEMON}
+    return {name: value for name, value in {**inherited, **further}.items() if value is not None}
+
+
 def started(
-    command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]
+    command: Sequence[str], options: Sequence[str], environment: Mapping[str, str | None]
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """A running child, and this end of the socket to it; raises OSError.
 
-    The command gets the number of its end's descriptor and this process's pid, then the options.
+    The command gets the number of its end's descriptor and this process's pid, then the options. `environment`: added
+    to that of this process.
     """
-    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_DAEMON}
     ours, theirs = socket.socketpair()
     try:
         with stop_signals.blocked():
@@ -44,7 +50,7 @@ def started(
                 [*command, str(theirs.fileno()), str(os.getpid()), *options],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
-                env={**inherited, **environment},
+                env=environment_with(environment),
             )
     except OSError:
         ours.close()

@@ -1,35 +1,32 @@
-"""What runs on a node: the engines, as an actor of Ray. In: batches. Out: reports, as a stream.
+"""What Ray runs on a node: an actor that has the engines run batches. In: batches. Out: reports, as a stream.
 
-The stream tells every few seconds that the actor is alive, as Ray notices neither one that hangs nor, for a minute, a
-node that has vanished. An actor whose raylet has ended ends itself: Ray leaves it running, with the GPU's memory.
+The engines run in a child process that is shut in (`node_engines`), and end with the actor. The stream tells every few
+seconds that the actor is alive, as Ray notices neither one that hangs nor, for a minute, a node that has vanished. An
+actor whose raylet has ended ends itself: Ray leaves it running, with the GPU's memory.
 
-Ray gives its workers one thread and the lowest priority; the threads are set here, and of the priority is told, because
-only the node's administrator can change it (RAY_worker_niceness).
+Ray gives its workers the lowest priority; of that is told, because only the node's administrator can change it
+(RAY_worker_niceness).
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, cast
+from typing import Final
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.system import logs
+from aura_daemon.config.workers.shut_in import ShutIn
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.system.processes.running import niceness
-from aura_daemon.workers.child_main import log_to_stderr
-from aura_daemon.workers.engine_start import set_environment
+from aura_daemon.workers.child_main import log_to_stderr, relay_log
+from aura_daemon.workers.cluster.messages import ActorEnded
+from aura_daemon.workers.cluster.node_engines import NodeEngines, not_started
 from aura_daemon.workers.protocol import Batch, LogLine, Ready, Up
-from aura_daemon.workers.runner import BatchReporter, Runner
-
-if TYPE_CHECKING:
-    from loguru import Message
 
 BEAT_S: Final = 2.0
 
@@ -41,7 +38,7 @@ class Beat:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrival:
-    """The actor has started."""
+    """The actor has started, and so have the engines."""
 
     ready: Ready
     node: str
@@ -55,44 +52,39 @@ class Arrival:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Over:
-    """The batch has ended; what was raised, in words, where it has not ended well."""
+class NoArrival:
+    """The engines did not start."""
 
-    fault: str = ""
-    exit_code: int | None = None
-    """The process is not to go on."""
-
-
-_Reports: TypeAlias = "queue.SimpleQueue[Up | _Over]"
+    ended: ActorEnded
+    lines: tuple[LogLine, ...]
+    """Of the log, which may say why."""
 
 
 class EngineActor:
-    """Runs one batch at a time, in one thread, for as long as the actor lives."""
+    """Has one batch run at a time, for as long as the actor lives."""
 
-    def __init__(self, settings: EngineSettings, runner: str, threads: int | None, log_level: str) -> None:
-        """`runner`: `MODULE:FUNCTION` that makes a runner of the settings. `threads`: None: as many as torch likes."""
+    def __init__(
+        self, settings: EngineSettings, shut_in: ShutIn, child: str, threads: int | None, log_level: str
+    ) -> None:
+        """`child`: the module of the engines' main program. `threads`: None: as many as torch likes."""
         log_to_stderr(log_level, "text")
-        set_environment()
-        os.environ.pop("OMP_NUM_THREADS", None)  # Ray's choice: one where nobody asked for CPUs
-        if threads is not None:
-            os.environ["OMP_NUM_THREADS"] = str(threads)
-        self._reports: _Reports = queue.SimpleQueue()
-        """Of the last batch that has begun, whose engines may still be at it when the daemon sends the next one."""
-        self._batches: queue.SimpleQueue[tuple[Batch, _Reports]] = queue.SimpleQueue()
-        self._cancelled: set[str] = set()
-        self._arrived: queue.SimpleQueue[Ready | BaseException] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[LogLine] = queue.SimpleQueue()
+        """Of the log, which nobody has told yet."""
+        relay_log(self._lines.put, log_level)
+        options = ("--log-level", log_level, "--relay-log")
+        self._engines = NodeEngines(settings, shut_in, child=child, threads=threads, options=options)
+        self._arriving = threading.Lock()
         self._ready: Ready | None = None
-        logs.send(self._relay, log_level)
-        threading.Thread(target=_end_with, args=(os.getppid(),), name="raylet", daemon=True).start()
-        threading.Thread(target=self._work, args=(settings, runner), name="engines", daemon=True).start()
+        threading.Thread(target=self._end_with, args=(os.getppid(),), name="raylet", daemon=True).start()
 
-    def arrival(self) -> Arrival:
-        """Where it runs, and on what; raises what the start of the engines raised."""
-        if self._ready is None:
-            found = self._arrived.get()
-            if isinstance(found, BaseException):
-                raise found
-            self._ready = found
+    def arrival(self) -> Arrival | NoArrival:
+        """Where it runs, and on what, once the engines are there."""
+        with self._arriving:
+            if self._ready is None:
+                found = self._started()
+                if isinstance(found, ActorEnded):
+                    return NoArrival(ended=found, lines=tuple(self._untold()))
+                self._ready = found
         import ray  # the daemon imports this module, and not Ray
 
         return Arrival(
@@ -104,64 +96,41 @@ class EngineActor:
             oom_kills=oom_kills(),
         )
 
-    def run(self, batch: Batch) -> Iterator[Up | Beat]:
-        """Runs a batch; a generator that Ray streams. Raises RuntimeError where the runner did not finish it."""
-        reports: _Reports = queue.SimpleQueue()
-        self._batches.put((batch, reports))
-        while True:
-            try:
-                report = reports.get(timeout=BEAT_S)
-            except queue.Empty:
-                yield Beat()
-                continue
-            if not isinstance(report, _Over):
-                yield report
-            elif report.exit_code is not None:
-                time.sleep(BEAT_S)  # Ray sends a report behind one's back: it must have left before
-                os._exit(report.exit_code)
-            elif report.fault:
-                raise RuntimeError(report.fault)
-            else:
-                return
+    def run(self, batch: Batch) -> Iterator[Up | Beat | ActorEnded]:
+        """Has a batch run; a generator that Ray streams. An `ActorEnded` is the last word, and of the engines."""
+        try:
+            self._engines.begin(batch)
+        except OSError as error:
+            yield not_started(error)
+            return
+        while not self._engines.is_over:
+            said = self._engines.heard(BEAT_S)
+            # Ray sends something into its generators, which a generator takes and no list does.
+            yield from (message for message in (*self._untold(), *(said or (Beat(),))))
 
     def cancel(self, job_id: str) -> None:
         """Has a job of the running batch stop at its next step."""
-        self._cancelled.add(job_id)
+        self._engines.cancel(job_id)
 
-    def _work(self, settings: EngineSettings, runner: str) -> None:
+    def _started(self) -> Ready | ActorEnded:
         try:
-            module, _, function = runner.partition(":")
-            make = cast(Callable[[EngineSettings], Runner], getattr(importlib.import_module(module), function))
-            engines = make(settings)
-            self._arrived.put(engines.ready())
-        except BaseException as error:  # noqa: BLE001 - told to whoever asks for the arrival
-            self._arrived.put(error)
-            return
+            self._engines.start()
+        except OSError as error:
+            return not_started(error)
         while True:
-            batch, reports = self._batches.get()
-            while not self._reports.empty():  # lines of the log since then
-                reports.put(self._reports.get())
-            self._reports = reports
-            over = _Over()
-            try:
-                engines.run(batch, BatchReporter(reports.put, self._cancelled, engines, end=self._end))
-            except BaseException as error:  # noqa: BLE001 - the daemon is told, and has another actor started
-                over = _Over(fault=f"{type(error).__name__}: {error}")
-            self._cancelled.difference_update(task.job_id for task in batch.tasks)
-            reports.put(over)
+            for said in self._engines.heard(BEAT_S):
+                if isinstance(said, LogLine):
+                    self._lines.put(said)
+                elif isinstance(said, Ready | ActorEnded):
+                    return said
 
-    def _end(self, exit_code: int) -> NoReturn:
-        """Ends the process once everything before is said."""
-        self._reports.put(_Over(exit_code=exit_code))
-        while True:
+    def _untold(self) -> Iterator[LogLine]:
+        while not self._lines.empty():
+            yield self._lines.get()
+
+    def _end_with(self, raylet: int) -> None:
+        """Ends this process once the one that started it has ended: nobody would hear what it says."""
+        while os.getppid() == raylet:
             time.sleep(BEAT_S)
-
-    def _relay(self, message: Message) -> None:
-        self._reports.put(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
-
-
-def _end_with(raylet: int) -> None:
-    """Ends this process once the one that started it has ended: nobody would hear what it says."""
-    while os.getppid() == raylet:
-        time.sleep(BEAT_S)
-    os._exit(1)
+        self._engines.stop()
+        os._exit(1)

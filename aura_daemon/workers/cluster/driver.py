@@ -18,6 +18,7 @@ from loguru import logger
 from aura_daemon.backoff import Backoff
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.cluster import LOCAL, ClusterSettings
+from aura_daemon.config.workers.shut_in import ShutIn
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.workers.cluster.faults import NO_CONNECTION
 from aura_daemon.workers.cluster.messages import (
@@ -63,6 +64,7 @@ class Driver:
         self,
         cluster: ClusterSettings,
         engine: EngineSettings,
+        shut_in: ShutIn,
         *,
         log_level: str = "INFO",
         log_format: str = "text",
@@ -70,7 +72,7 @@ class Driver:
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connect = Connect(cluster=cluster, engine=engine, log_level=log_level)
+        self._connect = Connect(cluster=cluster, engine=engine, shut_in=shut_in, log_level=log_level)
         self._options = ("--log-level", log_level, "--log-format", log_format)
         self._environment = dict(environment or {})
         self._command = tuple(command)

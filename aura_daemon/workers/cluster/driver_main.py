@@ -28,7 +28,7 @@ from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.channel import MessageReceiver, read_order, report
 from aura_daemon.workers.child_main import log_to_stderr
-from aura_daemon.workers.cluster.actor import Arrival, Beat, EngineActor
+from aura_daemon.workers.cluster.actor import Arrival, Beat, EngineActor, NoArrival
 from aura_daemon.workers.cluster.faults import (
     HEAD_LOST,
     connection_fault,
@@ -60,8 +60,8 @@ ENVIRONMENT: Final = {
 }
 """Must be set before Ray is imported; variables that the user has set stay. The last one is for our own cluster."""
 
-RUNNER: Final = "aura_daemon.workers.engine_start:engine_runner"
-"""`MODULE:FUNCTION` that makes a `Runner` of the engine's settings, on the actor's node."""
+CHILD: Final = "aura_daemon.workers.child_main"
+"""The main program of the process with the engines, on the actor's node."""
 
 CALLS: Final = 4
 """An actor takes a cancel while a batch runs."""
@@ -75,8 +75,8 @@ NICE: Final = (
 )
 
 
-def main(arguments: list[str], *, runner: str = RUNNER) -> NoReturn:
-    """Serves the slots until the daemon closes the socket. `runner`: what the actors run their jobs with."""
+def main(arguments: list[str], *, child: str = CHILD) -> NoReturn:
+    """Serves the slots until the daemon closes the socket. `child`: the main program of what runs the jobs."""
     parser = argparse.ArgumentParser(prog="aura_daemon.workers.cluster.driver_main")
     parser.add_argument("descriptor", type=int)
     parser.add_argument("parent", type=int)
@@ -85,10 +85,10 @@ def main(arguments: list[str], *, runner: str = RUNNER) -> NoReturn:
     given = parser.parse_args(arguments)
     become_a_child(given.parent)
     log_to_stderr(given.log_level, given.log_format)
-    serve(socket.socket(fileno=given.descriptor), runner)
+    serve(socket.socket(fileno=given.descriptor), child)
 
 
-def serve(channel: socket.socket, runner: str) -> NoReturn:
+def serve(channel: socket.socket, child: str) -> NoReturn:
     """Connects to the cluster and serves the slots; this process ends when the daemon closes the socket."""
     channel.set_inheritable(False)
     receiver, lock = MessageReceiver(channel, read_order), threading.Lock()
@@ -114,7 +114,7 @@ def serve(channel: socket.socket, runner: str) -> NoReturn:
     while waiting or (waiting := receiver.wait()):
         message = cast(ToSlot, waiting.pop(0))
         if message.slot not in slots:
-            slots[message.slot] = _Slot(ray, message.slot, connect, runner, say)
+            slots[message.slot] = _Slot(ray, message.slot, connect, child, say)
         slots[message.slot].take(message)
     with suppress(Exception):
         ray.shutdown()
@@ -142,11 +142,11 @@ def connected(cluster: ClusterSettings) -> Any:
 class _Slot:
     """One actor, its batches, and the thread that waits for what they say."""
 
-    def __init__(self, ray: Any, number: int, connect: Connect, runner: str, say: Callable[[FromDriver], None]) -> None:
+    def __init__(self, ray: Any, number: int, connect: Connect, child: str, say: Callable[[FromDriver], None]) -> None:
         self._ray = ray
         self._number = number
         self._connect = connect
-        self._runner = runner
+        self._child = child
         self._say_up = say
         self._messages: queue.SimpleQueue[ToSlot] = queue.SimpleQueue()
         self._actor: Any = None
@@ -197,7 +197,8 @@ class _Slot:
             }
             actor = self._ray.remote(EngineActor).options(**options)
             threads = int(cpus) if cluster.gpus == 0 else None
-            self._actor = actor.remote(self._connect.engine, self._runner, threads, self._connect.log_level)
+            connect = self._connect
+            self._actor = actor.remote(connect.engine, connect.shut_in, self._child, threads, connect.log_level)
         arriving = self._actor.arrival.remote()
         said_s = time.monotonic()
         while not self._ray.wait([arriving], timeout=LOOK_S)[0]:
@@ -209,7 +210,13 @@ class _Slot:
                 asked |= dict(self._connect.cluster.resources)
                 nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
                 self._say(attempt, Waiting(why=shortage(asked, nodes)))
-        arrival: Arrival = self._ray.get(arriving)
+        arrival: Arrival | NoArrival = self._ray.get(arriving)
+        if isinstance(arrival, NoArrival):
+            self._end_actor()
+            for line in arrival.lines:
+                self._say(attempt, line)
+            self._say(attempt, arrival.ended)
+            return False
         self._arrival = arrival
         name = node_name(arrival.node, arrival.node_id, self._ray.nodes())
         if arrival.niceness > 0:
@@ -236,6 +243,10 @@ class _Slot:
                 except StopIteration:
                     return
                 heard_s = time.monotonic()
+                if isinstance(report, ActorEnded):
+                    self._end_actor()
+                    self._say(attempt, report)
+                    return
                 if not isinstance(report, Beat):
                     self._say(attempt, report)
             elif time.monotonic() - heard_s >= (lost_s := self._connect.cluster.beat_lost_s):

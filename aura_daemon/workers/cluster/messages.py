@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.cluster import ClusterSettings
+from aura_daemon.config.workers.shut_in import ShutIn
 from aura_daemon.jobs.results import Failure
 from aura_daemon.workers.protocol import Batch, Cancel, Up
 
@@ -22,6 +23,7 @@ class Connect:
 
     cluster: ClusterSettings
     engine: EngineSettings
+    shut_in: ShutIn
     log_level: str
 
 

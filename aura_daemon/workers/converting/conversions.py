@@ -18,6 +18,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.services import FaultyConversion, WantedConversion
 from aura_daemon.engines.openvino.wishes import places
 from aura_daemon.engines.openvino.wishes.orders import WishOrder, wish_format
+from aura_daemon.system.processes.child_processes import environment_with
 from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 
 COMMAND: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.converting.convert_main")
@@ -42,7 +43,7 @@ class ModelConversions:
         self,
         settings: EngineSettings,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
         sandbox: WorkerSandbox | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
@@ -78,7 +79,7 @@ class ModelConversions:
 
     def note_used(self, place: str) -> None:
         """A job uses a conversion: its folder is called so."""
-        folder = places.cache_folder({**os.environ, **self._environment})
+        folder = places.cache_folder(environment_with(self._environment))
         if folder is not None:
             places.note_used(folder, place)
 
@@ -97,7 +98,7 @@ class ModelConversions:
     def _start(self, wish: WantedConversion | FaultyConversion, name: str) -> None:
         from loguru import logger
 
-        environment = {**os.environ, **self._environment, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        environment = environment_with({**self._environment, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
         command = [*self._command, str(os.getpid())]
         try:
             plan = self._sandbox.begin(environment) if self._sandbox is not None else None

@@ -38,7 +38,7 @@ class ModelFetches:
         settings: EngineSettings,
         *,
         options: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
         sandbox: Callable[[], SandboxPlan | None] = lambda: None,
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.monotonic,
@@ -106,7 +106,7 @@ class _Fetch:
         order: FetchOrder,
         command: Sequence[str],
         options: Sequence[str],
-        environment: Mapping[str, str],
+        environment: Mapping[str, str | None],
         log_lines: LogLines,
     ) -> None:
         self.waiting = 0

@@ -30,7 +30,7 @@ class Child:
         self,
         command: Sequence[str],
         options: Sequence[str],
-        environment: Mapping[str, str],
+        environment: Mapping[str, str | None],
         *,
         reads: ReportReader,
         oom_kills: Callable[[], int | None] = oom_kills,

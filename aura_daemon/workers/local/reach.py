@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.config.engine import ALIASES, EMBEDDED, NONE
-from aura_daemon.config.settings import Settings
+from aura_daemon.config.engine import ALIASES, EMBEDDED, NONE, EngineSettings
 from aura_daemon.jobs.speed import EngineChoice
 from aura_daemon.system.files.xdg_folders import OPENVINO, own_cache, xdg_folder
 
@@ -59,11 +58,9 @@ class Reach:
 class Surroundings:
     """What decides about it beside the settings."""
 
-    settings: Settings
+    settings: EngineSettings
     environment: Mapping[str, str]
     """Of the worker."""
-    profiles: str | None = None
-    """Folder for what torch's profiler sees."""
 
 
 def reach_of(around: Surroundings) -> Reach:
@@ -118,9 +115,10 @@ def _compiling(around: Surroundings) -> Reach:
 
 def _profiling(around: Surroundings) -> Reach:
     """The worker writes down where the time of each job went."""
-    if around.profiles is None:
+    profiles = around.settings.profiles
+    if profiles is None:
         return Reach()
-    return Reach(writes=(around.profiles,), told=(f"writing in {around.profiles}, because AURA_PROFILE is set",))
+    return Reach(writes=(profiles,), told=(f"writing in {profiles}, because AURA_PROFILE is set",))
 
 
 def hub_cache(environment: Mapping[str, str]) -> str:
@@ -140,7 +138,7 @@ def _models(around: Surroundings) -> Iterator[str]:
     folders = (generate.loras, generate.embeddings, generate.controlnets, generate.adapters)
     for folder in (*folders, around.settings.upscale.folder):
         if folder is not None:
-            yield str(folder)
+            yield folder
     for name in _names(around.settings):
         path = Path(name).expanduser().absolute()
         if name == EMBEDDED or name in ALIASES or not path.exists():
@@ -161,7 +159,7 @@ def _caches(around: Surroundings) -> Iterator[str]:
         yield str(cache / OPENVINO)
 
 
-def _names(settings: Settings) -> Iterator[str]:
+def _names(settings: EngineSettings) -> Iterator[str]:
     """All models that jobs may get, as they are configured."""
     generate, caption = settings.generate, settings.caption
     named = (generate.turbo.lora, generate.turbo.decoder, caption.question_model, caption.matching_model)

@@ -14,13 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.settings import Settings
+from aura_daemon.config.workers.shut_in import ShutIn
 from aura_daemon.system.sandbox.confining import support
 from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
 from aura_daemon.workers.local.reach import Reach, Surroundings, reach_of
-
-FOLDER: Final = "workers"
-"""In the state folder."""
 
 POINTED_THERE: Final = (
     *("TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCH_HOME", "TRITON_HOME", "CUDA_CACHE_PATH"),
@@ -36,7 +35,7 @@ A model's files are mapped whole, for each thread a stack, and by CUDA much that
 near is refused. RLIMIT_AS counts what is merely set aside, too, and lets no CUDA start.
 """
 
-ON_A_CLUSTER: Final = "nodes of a cluster: they run what the daemon sends them, and are not shut in"
+NOT_KNOWN_YET: Final = "nodes of a cluster: each says what it lacks when a worker starts there"
 
 
 class WorkerSandbox:
@@ -44,19 +43,19 @@ class WorkerSandbox:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: EngineSettings,
+        shut_in: ShutIn,
         *,
         name: str = "",
-        profiles: str | None = None,
         reaches: Callable[[Surroundings], Reach] = reach_of,
         total_bytes: Callable[[], int] | None = None,
     ) -> None:
         """`name`: of the worker. `reaches`: what it needs. `total_bytes`: the machine's memory; else asked."""
         self._settings = settings
-        self._profiles = profiles
+        self._shut_in = shut_in
         self._reaches = reaches
         self._total_bytes = total_bytes or _total_bytes
-        self._base = settings.state_folder() / FOLDER
+        self._base = Path(shut_in.folder)
         self._prefix = f"{os.getpid()}-{name.replace(' ', '') or 'only'}-"
         self._folder: Path | None = None
 
@@ -66,18 +65,17 @@ class WorkerSandbox:
         self._base.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
         self._folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._base))
-        around = Surroundings(settings=self._settings, environment=environment, profiles=self._profiles)
-        reach = self._reaches(around)
+        reach = self._reaches(Surroundings(settings=self._settings, environment=environment))
         for folder in (*reach.writes, *reach.filled):
             with suppress(OSError):  # what is not there stays closed, and the worker says so
                 os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a text
         return SandboxPlan(
-            mode=self._settings.sandbox,
+            mode=self._shut_in.mode,
             folder=str(self._folder),
             reads=reach.reads,
             writes=reach.writes,
             sets_attributes=reach.sets_attributes,
-            closed=(str(self._settings.inbox), str(self._settings.outbox), str(self._base.parent)),
+            closed=self._shut_in.closed,
             programs=reach.programs,
             data_bytes=max(LEAST_DATA_BYTES, MEMORY_TIMES * self._total_bytes()),
         )
@@ -108,13 +106,13 @@ def _total_bytes() -> int:
 
 def what_is_open(settings: Settings) -> tuple[str, ...]:
     """What workers may do beside reading their models, a clause each; looks at the disk."""
-    if settings.workers.kind == "ray" or settings.sandbox is SandboxMode.OFF:
+    if settings.sandbox is SandboxMode.OFF:
         return ()
-    return reach_of(Surroundings(settings=settings, environment=os.environ)).told
+    return reach_of(Surroundings(settings=settings.engine(), environment=os.environ)).told
 
 
 def what_is_lacking(settings: Settings) -> tuple[str, ...]:
-    """What there is not for shutting workers in, a clause each."""
+    """What there is not for shutting workers in, a clause each, as far as this machine can tell."""
     if settings.sandbox is SandboxMode.OFF:
         return ()
-    return (ON_A_CLUSTER,) if settings.workers.kind == "ray" else support().missing
+    return (NOT_KNOWN_YET,) if settings.workers.kind == "ray" else support().missing

@@ -421,10 +421,6 @@ def test_nothing_is_read_when_the_command_line_is_imported() -> None:
     ("text", "message"),
     [
         ("settle: true", "aura.yaml:1: settle: must be a number, not true or false (given: true)"),
-        (
-            "sandbox: strict\nworkers: {kind: ray}",
-            "aura.yaml:1: sandbox: strict does not go with workers.kind: ray, whose nodes run code for each other",
-        ),
         ("retry_first: 9\nretry_at_most: 5", "aura.yaml:1: retry_first (9) must not exceed retry_at_most (5)"),
     ],
 )

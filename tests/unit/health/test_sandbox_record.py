@@ -13,7 +13,7 @@ from aura_daemon.health.document import SandboxRecord, SandboxState
 from aura_daemon.health.sandbox_record import sandbox_record
 from aura_daemon.system.sandbox.plan import SandboxSupport
 from aura_daemon.workers.local import worker_sandbox
-from aura_daemon.workers.local.worker_sandbox import ON_A_CLUSTER, what_is_open
+from aura_daemon.workers.local.worker_sandbox import NOT_KNOWN_YET, what_is_open
 from aura_daemon.workers.pool import Slot
 from tests.support.scripted_worker import SCRIPT_READY, ScriptedWorker
 
@@ -40,7 +40,7 @@ def slot() -> Slot:
         (SandboxSupport(seccomp=True), {}, SandboxState.PARTIAL, 1),
         (SandboxSupport(), {"sandbox": "strict"}, SandboxState.PARTIAL, 2),
         (WHOLE, {"sandbox": "off"}, SandboxState.OFF, 0),
-        (WHOLE, {"workers": {"kind": "ray"}}, SandboxState.OFF, 1),
+        (WHOLE, {"workers": {"kind": "ray"}}, SandboxState.PARTIAL, 1),
     ],
 )
 def test_what_the_system_lacks_stands_there(
@@ -56,7 +56,7 @@ def test_what_the_system_lacks_stands_there(
     assert (found.state, len(found.lacks)) == (state, lacking)
     assert found.mode == keys.get("sandbox", "auto")
     if "workers" in keys:
-        assert found.lacks == [ON_A_CLUSTER]
+        assert found.lacks == [NOT_KNOWN_YET]
     assert found.open == []  # nothing is, with the embedded model
 
 
@@ -69,6 +69,16 @@ def test_what_is_open_for_a_reason_stands_there(tmp_path: Path) -> None:
 def test_a_worker_that_runs_knows_best(slot: Slot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_sandbox, "support", lambda: WHOLE)
     assert record(tmp_path, slot).state is SandboxState.WHOLE
-    slot.ready = replace(SCRIPT_READY, sandbox_lacks=("seccomp: not permitted",))
+    slot.device = replace(SCRIPT_READY, sandbox_lacks=("seccomp: not permitted",))
     found = record(tmp_path, slot)
     assert (found.state, found.lacks) == (SandboxState.PARTIAL, ["seccomp: not permitted"])
+
+
+def test_nodes_of_a_cluster_say_themselves_what_they_lack(slot: Slot, tmp_path: Path) -> None:
+    keys = {"workers": {"kind": "ray"}, "sandbox": "strict"}
+    slot.device = SCRIPT_READY
+    assert record(tmp_path, slot, **keys).state is SandboxState.WHOLE
+    slot.device = replace(SCRIPT_READY, sandbox_lacks=("Landlock: files",))
+    slot.worker.node = "gpu-1"  # type: ignore[misc]
+    found = record(tmp_path, slot, **keys)
+    assert (found.state, found.lacks) == (SandboxState.PARTIAL, ["gpu-1: Landlock: files"])

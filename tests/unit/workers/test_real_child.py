@@ -59,14 +59,14 @@ def worker(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proce
         **hub.environment(tmp_path_factory.mktemp("hf")),
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
-    plan = partial(fetch_plan, settings, {**os.environ, **environment})
+    plan = partial(fetch_plan, settings.engine(), settings.shut_in(), {**os.environ, **environment})
     fetches = ModelFetches(settings.engine(), environment=environment, sandbox=plan)
     shut_off = {**environment, **hub_environment("http://127.0.0.1:9", Path(environment["HF_HOME"]))}
     process = ProcessWorker(
         settings.engine(),
         deadline_s=DEADLINE_S,
         environment=shut_off,
-        sandbox=WorkerSandbox(settings),
+        sandbox=WorkerSandbox(settings.engine(), settings.shut_in()),
         fetches=fetches,
     )
     yield process

@@ -61,7 +61,7 @@ def converted(cache: Path, tmp_path: Path, files: ModelFiles) -> ConvertedModel:
 def fulfilled(tmp_path: Path, wish: WantedConversion | FaultyConversion) -> int:
     """In a process that is shut in, as far as the kernel can."""
     settings = Settings(inbox=tmp_path / "in", outbox=tmp_path / "out", state=tmp_path / "state")
-    sandbox = WorkerSandbox(settings, name="conversions", reaches=reach_of_conversions)
+    sandbox = WorkerSandbox(settings.engine(), settings.shut_in(), name="conversions", reaches=reach_of_conversions)
     environment = {"CACHE_DIRECTORY": str(tmp_path / "cache" / "aura-daemon")}
     conversions = ModelConversions(SETTINGS, environment=environment, sandbox=sandbox)
     if isinstance(wish, FaultyConversion):

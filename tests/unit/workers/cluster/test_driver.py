@@ -5,13 +5,16 @@ from __future__ import annotations
 import select
 import sys
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import pytest
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.cluster import ClusterSettings
+from aura_daemon.config.workers.shut_in import ShutIn
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.system.sandbox.plan import SandboxMode
 from aura_daemon.workers.cluster.driver import ANSWERS_S, FIRST_WAIT_S, Driver, DriverAway
 from aura_daemon.workers.cluster.messages import ActorEnded, Begin
 from aura_daemon.workers.cluster.ray_worker import RayWorker
@@ -36,6 +39,9 @@ raise SystemExit(1)
 """A child that says something, whatever it is told, and ends."""
 
 
+SHUT_IN: Final = ShutIn(mode=SandboxMode.AUTO, folder="/nowhere", closed=())
+
+
 class Clock:
     """A clock that stands until it is set."""
 
@@ -56,7 +62,7 @@ def driver_of(clock: Clock) -> Iterator[Callable[[str], Driver]]:
 
     def make(script: str) -> Driver:
         cluster = ClusterSettings(address="head:6379")
-        made.append(Driver(cluster, EngineSettings(), command=(sys.executable, "-c", script), clock=clock))
+        made.append(Driver(cluster, EngineSettings(), SHUT_IN, command=(sys.executable, "-c", script), clock=clock))
         return made[-1]
 
     yield make

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
+import psutil
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.cluster import ClusterSettings
+from aura_daemon.config.workers.shut_in import ShutIn
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.system.sandbox.confining import support
+from aura_daemon.system.sandbox.plan import SandboxMode
 from aura_daemon.workers.cluster.driver import Driver
 from aura_daemon.workers.cluster.ray_worker import RayWorker
 from tests.support import light_driver, ray_clusters
@@ -25,10 +34,22 @@ if not ray_clusters.is_alone():
         assert ran.returncode == 0, ran.stdout
 
 else:
+    HERE: Final = ClusterSettings(cpus=1.0)
+    TOKEN: Final = {"RAY_AUTH_TOKEN": ray_clusters.TOKEN}
+
+    TRIED: Final = (
+        *("read_a_file_of_a_home_folder", "list_a_home_folder", "write_into_a_home_folder", "connect_to_a_port"),
+        *("serve_on_a_port", "signal_the_daemon", "read_the_environment_of_the_daemon", "start_a_program"),
+        *("open_the_memory_of_the_daemon", "list_the_descriptors_of_the_daemon", "find_other_descriptors"),
+    )
+    """What was the daemon's on its own machine is the actor's here, with Ray's sockets and token."""
+
+    def shut_in(mode: SandboxMode = SandboxMode.AUTO) -> ShutIn:
+        return ShutIn(mode=mode, folder="/nowhere", closed=())
 
     @pytest.fixture(scope="module")
     def driver() -> Iterator[Driver]:
-        made = Driver(ClusterSettings(), EngineSettings(), command=light_driver.COMMAND)
+        made = Driver(HERE, EngineSettings(), shut_in(), command=light_driver.COMMAND, environment=TOKEN)
         yield made
         made.stop(5.0)
 
@@ -44,9 +65,10 @@ else:
     @pytest.mark.parametrize(
         ("script", "kind", "words"),
         [
-            ("exit", FailureKind.CRASHED, "was killed, or ended by itself"),
-            ("kill", FailureKind.CRASHED, "was killed, or ended by itself"),
-            ("raise", FailureKind.CRASHED, "raised on request"),
+            ("exit", FailureKind.CRASHED, "the worker process ended by itself with exit code 3"),
+            ("kill", FailureKind.CRASHED, "the worker process was killed by signal 9 (SIGKILL)"),
+            ("segfault", FailureKind.CRASHED, "the worker process was killed by signal 11 (SIGSEGV)"),
+            ("raise", FailureKind.CRASHED, "the worker process ended by itself with exit code 1"),
         ],
     )
     def test_a_death_is_told_and_the_next_batch_has_an_actor_again(
@@ -68,3 +90,39 @@ else:
         assert isinstance(word.outcome, Failure)
         assert word.outcome.kind is FailureKind.DEADLINE
         assert not worker.is_running
+
+    def came_of(worker: RayWorker, home: Path, gcs_port: int) -> dict[str, str]:
+        """What came of each escape from an engine on a node whose home holds the token of the cluster."""
+        folders = dict.fromkeys(("home", "inbox", "outbox", "state"), str(home))
+        laid = {**folders, "tcp_port": gcs_port, "udp_port": gcs_port, "abstract": "", "victim": os.getpid()}
+        text = json.dumps(laid, separators=(",", ":"))
+        worker.submit(batch_of(*(f"escape {name} {text}" for name in TRIED), "variables RAY_"))
+        words = [word.outcome for word in finished(worker, len(TRIED) + 1)]
+        messages = [outcome.message for outcome in words if isinstance(outcome, Failure)]
+        return dict(zip((*TRIED, "variables"), messages, strict=True))
+
+    @pytest.mark.skipif(bool(support().missing), reason="this kernel shuts no process in wholly")
+    def test_an_engine_that_was_taken_over_gets_at_nothing_of_ray_and_would_without_a_sandbox(
+        driver: Driver, worker: RayWorker, tmp_path: Path
+    ) -> None:
+        (tmp_path / "secret").write_text(ray_clusters.TOKEN, encoding="utf-8")
+        worker.submit(batch_of("fine"))
+        finished(worker)
+        (port,) = [
+            int(option.partition("=")[2])
+            for process in psutil.process_iter(["name", "cmdline"])
+            if process.info["name"] == "gcs_server"
+            for option in process.info["cmdline"]
+            if option.startswith("--gcs_server_port=")
+        ]
+        assert came_of(worker, tmp_path, port) == {**dict.fromkeys(TRIED, "refused"), "variables": "these: "}
+        worker.stop(0.0)
+        token = tmp_path / "secret"
+        there = replace(HERE, address=f"127.0.0.1:{port}", token_file=str(token))
+        free = Driver(there, EngineSettings(), shut_in(SandboxMode.OFF), command=light_driver.COMMAND)
+        try:
+            found = came_of(RayWorker(free, 0, deadline_s=DEADLINE_S), tmp_path, port)
+        finally:
+            free.stop(5.0)
+        assert found.pop("variables") == "these: "  # they are kept from it in any case
+        assert [name for name, what in found.items() if what == "refused"] == ["find_other_descriptors"], found

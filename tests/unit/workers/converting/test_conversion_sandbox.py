@@ -9,15 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.config.settings import WORKERS
 from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.converting.convert_main import NOT_SHUT_IN
 from aura_daemon.workers.local.reach import reach_of_conversions
-from aura_daemon.workers.local.worker_sandbox import FOLDER, WorkerSandbox
 from tests.support.escapes import ESCAPES, OF_A_CHANNEL
 from tests.support.escaping_conversion import SAID
 from tests.support.escaping_worker import LAID
 from tests.unit.workers.converting.test_conversions import WISH
-from tests.unit.workers.local.test_worker_sandbox import ROOT, lay_out, needs_a_sandbox, settings_in
+from tests.unit.workers.local.test_worker_sandbox import ROOT, lay_out, needs_a_sandbox, sandbox_of, settings_in
 
 WITHOUT_LANDLOCK = """
 import sys
@@ -31,7 +31,7 @@ sys.exit(convert_main.main(int(sys.argv[1])))
 
 def carried_out(folder: Path, command: Sequence[str], laid: dict[str, object]) -> int:
     """The exit code of a process that got a wish."""
-    sandbox = WorkerSandbox(settings_in(folder), name="conversions", reaches=reach_of_conversions)
+    sandbox = sandbox_of(settings_in(folder), name="conversions", reaches=reach_of_conversions)
     environment = {"PYTHONPATH": str(ROOT), "CACHE_DIRECTORY": str(folder / "cache"), LAID: json.dumps(laid)}
     conversions = ModelConversions(EngineSettings(), environment=environment, sandbox=sandbox, command=command)
     conversions.convert(WISH)
@@ -39,7 +39,7 @@ def carried_out(folder: Path, command: Sequence[str], laid: dict[str, object]) -
         return conversions.wait()
     finally:
         conversions.stop()
-        assert list((folder / "state" / FOLDER).iterdir()) == []
+        assert list((folder / "state" / WORKERS).iterdir()) == []
 
 
 @needs_a_sandbox

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.settings import Settings
 from aura_daemon.jobs.speed import EngineChoice
 from aura_daemon.workers.local.reach import Reach, Surroundings, hub_cache, reach_of, reach_of_fetches
@@ -20,7 +21,7 @@ def reached(folder: Path, *, environment: Mapping[str, str] = NO_HOME, **keys: A
     settings = Settings.model_validate(
         {"inbox": folder / "in", "outbox": folder / "out", "state": folder / "state", **keys}
     )
-    return reach_of(Surroundings(settings=settings, environment=environment))
+    return reach_of(Surroundings(settings=settings.engine(), environment=environment))
 
 
 def test_a_worker_reads_its_models_and_nothing_else(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_a_worker_reads_its_models_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_process_that_fetches_writes_the_cache_of_the_hub_and_reads_its_token(tmp_path: Path) -> None:
-    around = Surroundings(settings=Settings(state=tmp_path), environment=NO_HOME)
+    around = Surroundings(settings=Settings(state=tmp_path).engine(), environment=NO_HOME)
     found = reach_of_fetches(around)
     assert found.writes == ("/models/hf/hub", "/models/hf/xet")
     assert "/models/hf/token" in found.reads
@@ -68,8 +69,8 @@ def test_compilers_are_started_by_key_alone(engine: EngineChoice, tmp_path: Path
     assert found.told == (f"starting compilers, and writing in /code, because of engine: {engine}",)
 
 
-def test_profiles_are_written_where_they_are_wanted(tmp_path: Path) -> None:
-    around = Surroundings(settings=Settings(state=tmp_path), environment=NO_HOME, profiles="/state/profiles")
+def test_profiles_are_written_where_they_are_wanted() -> None:
+    around = Surroundings(settings=EngineSettings(profiles="/state/profiles"), environment=NO_HOME)
     assert "/state/profiles" in reach_of(around).writes
 
 

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.config.settings import Settings
+from aura_daemon.config.settings import WORKERS, Settings
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.system.sandbox.confining import confine, support
 from aura_daemon.system.sandbox.plan import SandboxMode, SandboxPlan
 from aura_daemon.workers.local.process import ProcessWorker
-from aura_daemon.workers.local.worker_sandbox import FOLDER, WorkerSandbox
+from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
 from aura_daemon.workers.protocol import NO_DEVICE, Finished, Ready
 from tests.support.escapes import ESCAPES, FOR_ROOT, NOT_EVERYWHERE
 from tests.support.escaping_worker import LAID
@@ -38,6 +38,10 @@ needs_a_sandbox = pytest.mark.skipif(bool(support().missing), reason="this kerne
 
 def settings_in(folder: Path, mode: SandboxMode = SandboxMode.STRICT, **keys: Any) -> Settings:
     return Settings(inbox=folder / "in", outbox=folder / "out", state=folder / "state", sandbox=mode, **keys)
+
+
+def sandbox_of(settings: Settings, **options: Any) -> WorkerSandbox:
+    return WorkerSandbox(settings.engine(), settings.shut_in(), **options)
 
 
 def said_by(worker: ProcessWorker, *prompts: str) -> dict[str, str]:
@@ -107,7 +111,7 @@ def came_of(folder: Path, mode: SandboxMode) -> dict[str, str]:
             deadline_s=PATIENCE_S,
             environment=environment,
             command=ESCAPING,
-            sandbox=WorkerSandbox(settings) if mode is not SandboxMode.OFF else None,
+            sandbox=sandbox_of(settings) if mode is not SandboxMode.OFF else None,
         )
         stack.callback(worker.stop, 0.0)
         said = said_by(worker, *ESCAPES)
@@ -155,7 +159,7 @@ def test_on_a_kernel_that_lacks_a_part_strict_lets_jobs_wait_and_auto_says_so(
         deadline_s=PATIENCE_S,
         environment={"PYTHONPATH": str(ROOT)},
         command=WITHOUT_LANDLOCK,
-        sandbox=WorkerSandbox(settings_in(tmp_path, mode)),
+        sandbox=sandbox_of(settings_in(tmp_path, mode)),
     )
     try:
         worker.submit(batch_of("fine"))
@@ -190,7 +194,7 @@ def test_a_process_that_has_threads_is_not_shut_in() -> None:
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[ProcessWorker]:
     environment = {"PYTHONPATH": str(ROOT)}
-    sandbox = WorkerSandbox(settings_in(tmp_path))
+    sandbox = sandbox_of(settings_in(tmp_path))
     worker = ProcessWorker(
         EngineSettings(), deadline_s=PATIENCE_S, environment=environment, command=LIGHT, sandbox=sandbox
     )
@@ -200,7 +204,7 @@ def started(tmp_path: Path) -> Iterator[ProcessWorker]:
 
 @needs_a_sandbox
 def test_the_folder_of_a_worker_goes_with_it_however_it_ends(started: ProcessWorker, tmp_path: Path) -> None:
-    base = tmp_path / "state" / FOLDER
+    base = tmp_path / "state" / WORKERS
     for end in ("stop", "kill"):
         started.prestart()
         (own,) = base.iterdir()
@@ -214,7 +218,7 @@ def test_the_folder_of_a_worker_goes_with_it_however_it_ends(started: ProcessWor
 
 @needs_a_sandbox
 def test_what_a_killed_daemon_left_goes_with_the_next_start(started: ProcessWorker, tmp_path: Path) -> None:
-    base = tmp_path / "state" / FOLDER
+    base = tmp_path / "state" / WORKERS
     left, others = base / "1-only-abc", base / f"{os.getpid()}-gpu0-abc"
     left.mkdir(parents=True)
     (left / "picture").write_text("x", encoding="utf-8")
