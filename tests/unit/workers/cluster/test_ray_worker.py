@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -108,18 +107,12 @@ else:
         (tmp_path / "secret").write_text(ray_clusters.TOKEN, encoding="utf-8")
         worker.submit(batch_of("fine"))
         finished(worker)
-        (port,) = [
-            int(option.partition("=")[2])
-            for process in psutil.process_iter(["name", "cmdline"])
-            if process.info["name"] == "gcs_server"
-            for option in process.info["cmdline"]
-            if option.startswith("--gcs_server_port=")
-        ]
+        (gcs, *_) = (one for one in psutil.process_iter(["name"]) if one.info["name"] == "gcs_server")
+        port = next(one.laddr.port for one in gcs.net_connections("tcp") if one.status == psutil.CONN_LISTEN)
         assert came_of(worker, tmp_path, port) == {**dict.fromkeys(TRIED, "refused"), "variables": "these: "}
         worker.stop(0.0)
-        token = tmp_path / "secret"
-        there = replace(HERE, address=f"127.0.0.1:{port}", token_file=str(token))
-        free = Driver(there, EngineSettings(), shut_in(SandboxMode.OFF), command=light_driver.COMMAND)
+        open_to_all = shut_in(SandboxMode.OFF)
+        free = Driver(HERE, EngineSettings(), open_to_all, command=light_driver.COMMAND, environment=TOKEN)
         try:
             found = came_of(RayWorker(free, 0, deadline_s=DEADLINE_S), tmp_path, port)
         finally:
