@@ -132,7 +132,8 @@ def configured(settings: EngineSettings, wanted: WantedModel) -> ModelSettings |
         own = named if wanted.model == named.model else replace(named, model=wanted.model, revision=None)
         return replace(own, speed=Speed.TURBO if wanted.at_turbo else Speed.BALANCED)
     if wanted.role is ModelRole.CONTROLNET:
-        return ModelSettings(model=wanted.model) if wanted.model in CONTROLNETS.values() else None
+        nets = (net for net in CONTROLNETS.values() if net.model == wanted.model)
+        return next((ModelSettings(model=net.model, revision=net.revision) for net in nets), None)
     if wanted.role in (ModelRole.ADAPTER, ModelRole.IMAGE_ENCODER):
         known = ADAPTER_ON_HUB
         file = known.adapter if wanted.role is ModelRole.ADAPTER else known.encoder

@@ -43,7 +43,7 @@ _PASSES: Final = {
     ControlledPass.SECOND: "High res only",
 }
 
-_REPOSITORIES: Final = {name.rpartition("/")[2]: short for short, name in CONTROLNETS.items()}
+_PUBLISHED: Final = {net.published: short for short, net in CONTROLNETS.items()}
 """Names of models as that extension has them -> short names."""
 
 _PART: Final = re.compile(r"([A-Za-z][A-Za-z /]{1,30}): ?(\([^()]*\)|[^,]*)(?:, |$)")
@@ -108,7 +108,7 @@ def model_meant(written: str) -> str:
     """The ControlNet that another program's name means: a short name, or the name without its hash."""
     bare = _HASH.sub("", written).strip()
     stem = bare.rpartition("/")[2].removesuffix("_fp16")
-    return _REPOSITORIES.get(stem, bare)
+    return _PUBLISHED.get(stem, bare)
 
 
 def _meant(names: Mapping[ControlMode, str] | Mapping[ControlledPass, str], written: str) -> str:

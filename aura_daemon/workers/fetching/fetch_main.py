@@ -16,7 +16,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.workers.services import ModelRole, WantedModel, configured
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
 from aura_daemon.engines.model_files.fetched import fetched
-from aura_daemon.engines.stable_diffusion.guidance.controls.net_files import CONTROLNET
+from aura_daemon.engines.stable_diffusion.guidance.controls.net_files import format_on_hub
 from aura_daemon.engines.stable_diffusion.guidance.picture_prompts.adapter_files import (
     ADAPTER_OF_HUB,
     ENCODER_OF_HUB,
@@ -37,7 +37,6 @@ FORMATS: Final = {
     ModelRole.CAPTIONER: CAPTIONS,
     ModelRole.ANSWERS: ANSWERS,
     ModelRole.MATCHES: MATCHES,
-    ModelRole.CONTROLNET: CONTROLNET,
     ModelRole.ADAPTER: ADAPTER_OF_HUB,
     ModelRole.IMAGE_ENCODER: ENCODER_OF_HUB,
 }
@@ -75,7 +74,8 @@ def fetched_for(settings: EngineSettings, wanted: WantedModel, progress: FetchPr
     if model is None:
         message = f"model {wanted.model}: the configuration does not name it"
         return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message)
-    return fetched(model, FORMATS[wanted.role], wanted.half, progress)
+    is_net = wanted.role is ModelRole.CONTROLNET
+    return fetched(model, format_on_hub(model.model) if is_net else FORMATS[wanted.role], wanted.half, progress)
 
 
 def _end_with(receiver: MessageReceiver) -> NoReturn:

@@ -6,6 +6,7 @@ Importing this module imports no torch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from aura_daemon.config.guidance.controlnets import controlnets_below, controlne
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
 from aura_daemon.engines.model_files.beside.named_files import always, link_refused, one_meant
+from aura_daemon.engines.model_files.find import FILE_SLASHES
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
 from aura_daemon.jobs.guidance.controls import CONTROLNETS, Control
@@ -45,6 +47,14 @@ CONTROLNET_FILE: Final = ModelFormat(
 """One file without a configuration; its tensors say what it is."""
 
 
+def format_on_hub(model: str) -> ModelFormat:
+    """Of a ControlNet on the hub: `owner/name` is a folder in diffusers format, `owner/name/file` is one file."""
+    file = "/".join(model.split("/")[FILE_SLASHES:])
+    if not file:
+        return CONTROLNET
+    return replace(CONTROLNET_FILE, weight_files=always(WeightFiles(names=(file,))), role=ModelRole.CONTROLNET)
+
+
 def nets_wanted(
     controls: Iterable[Control], settings: GenerateSettings, model: str
 ) -> tuple[FurtherModel, ...] | Failure:
@@ -74,5 +84,7 @@ def net_wanted(name: str, settings: GenerateSettings, model: str) -> FurtherMode
             return link
         kind = CONTROLNET if place.is_dir() else CONTROLNET_FILE
         return FurtherModel(told_as=name, settings=ModelSettings(model=str(place)), model_format=kind)
-    net = EMBEDDED if model == EMBEDDED else CONTROLNETS.get(meant, EMBEDDED)
-    return FurtherModel(told_as=name, settings=ModelSettings(model=net), model_format=CONTROLNET)
+    if model == EMBEDDED or (net := CONTROLNETS.get(meant)) is None:
+        return FurtherModel(told_as=name, settings=ModelSettings(model=EMBEDDED), model_format=CONTROLNET)
+    on_hub = ModelSettings(model=net.model, revision=net.revision)
+    return FurtherModel(told_as=name, settings=on_hub, model_format=format_on_hub(net.model))

@@ -13,7 +13,7 @@ import pytest
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.config.workers.services import ModelRole, WantedModel, configured
 from aura_daemon.jobs.guidance.picture_prompts import ADAPTER_ON_HUB
-from tests.support.hub import Repository, running_hub
+from tests.support.hub import running_hub
 from tests.support.tiny_models import write_adapter
 
 ROOT = Path(__file__).parents[5]
@@ -38,12 +38,6 @@ print(json.dumps([lacking, *places, [one.name for one in files], [one.sha256 for
 """
 
 
-class PinnedRepository(Repository):
-    """Its only commit is the pinned one, whatever it holds."""
-
-    commit = ADAPTER_ON_HUB.revision
-
-
 def test_it_is_fetched_once_at_its_revision_and_nothing_else_of_its_repository_is(tmp_path: Path) -> None:
     published = tmp_path / "published"
     adapter = published / ADAPTER_ON_HUB.adapter
@@ -51,8 +45,7 @@ def test_it_is_fetched_once_at_its_revision_and_nothing_else_of_its_repository_i
     write_adapter(published / "sdxl_models", "other")
     found = []
     with running_hub() as hub:
-        plain = hub.add(ADAPTER_ON_HUB.repository, published)
-        hub.repositories[ADAPTER_ON_HUB.repository] = PinnedRepository(files=plain.files)
+        hub.add(ADAPTER_ON_HUB.repository, published, pinned=ADAPTER_ON_HUB.revision)
         for _ in range(2):
             ran = subprocess.run(
                 [sys.executable, "-c", FINDING],
