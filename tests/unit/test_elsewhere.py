@@ -173,7 +173,8 @@ def test_every_module_without_torch_is_imported_elsewhere(platform: str) -> None
     }
     given |= {"aura_daemon.workers.converting.convert_main"}
     # The hub's client imports Python's own modules for Windows, which are not here.
-    given |= {"aura_daemon.cli.setup.fetch", "aura_daemon.workers.fetching.fetch_main"}
+    given |= {f"aura_daemon.cli.setup.{name}" for name in ("fetch", "fetchable_models")}
+    given |= {"aura_daemon.workers.fetching.fetch_main"}
     said, count = ran(platform, IMPORTED, *given).split()
     assert said == platform
     assert int(count) > 200

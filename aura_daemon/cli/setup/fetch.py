@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, assert_never
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from aura_daemon.config.engine import Device, Dtype, GenerateSettings, ModelSettings, UpscaleSettings
+from aura_daemon.cli.setup.fetchable_models import (
+    FetchableModel,
+    configured_models,
+    models_meant,
+    models_with_short_names,
+)
+from aura_daemon.config.engine import Device, Dtype
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
 from aura_daemon.doctor.report import ProbeRequest
-from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS, MATCHES
-from aura_daemon.engines.model_files.companions import (
-    TINY_DECODER,
-    USUAL_DECODER,
-    USUAL_LORA,
-    companions_of,
-    turbo_lora,
-)
 from aura_daemon.engines.model_files.downloads import discard_damaged
 from aura_daemon.engines.model_files.fetching.faults import GOES_ON, TRIED_AGAIN
-from aura_daemon.engines.model_files.find import ModelFiles, find_model, is_on_hub, look_for_model
+from aura_daemon.engines.model_files.find import ModelFiles, find_model, look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
-from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.offer import Licence, Offer, licence_of, offer_of
-from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
-from aura_daemon.engines.upscaling.model_format import UPSCALERS
-from aura_daemon.errors import AuraError, Problem, UserError, with_mend
+from aura_daemon.errors import AuraError, with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.readable import download_text
-from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 
 FAILED: Final = 1
@@ -48,42 +41,6 @@ AGAIN: Final = "fetch again when that is mended: it goes on where it broke"
 
 ROOM_BYTES: Final = 200_000_000
 """What a disk must have beyond the model."""
-
-SHORT_NAMES: Final = {
-    "sd-1.4": STABLE_DIFFUSION,
-    "blip-base": CAPTIONS,
-    "blip-large": CAPTIONS,
-    "git-base-coco": CAPTIONS,
-    "florence-2-base": CAPTIONS,
-    "blip-vqa-base": ANSWERS,
-    "blip-itm-base": MATCHES,
-}
-
-TURBO: Final = "speed: turbo"
-"""What a companion is for, in the list."""
-
-USUAL_COMPANIONS: Final = (USUAL_LORA, USUAL_DECODER)
-
-FORMATS: Final = (STABLE_DIFFUSION, CAPTIONS, ANSWERS, MATCHES)
-"""What a model may be that is called by its name on the hub."""
-
-QUESTION: Final = "question"
-"""What the model of `caption.question_model` is for, in the list."""
-
-MATCH: Final = "match"
-"""What the model of `caption.matching_model` is for."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Wanted:
-    settings: ModelSettings
-    formats: tuple[ModelFormat, ...]
-    """What it may be; several where only the hub can tell."""
-    use: str
-
-    @property
-    def name(self) -> str:
-        return self.settings.model
 
 
 def fetch(
@@ -99,11 +56,11 @@ def fetch(
     `models`: by default those that the configuration names. `probe`: who asks torch; by default a child process.
     """
     settings = load(config).settings
-    configured = _configured(settings)
+    configured = configured_models(settings)
     if lists:
         return _print_list(configured)
-    wanted = [_wanted(name, configured) for name in models] if models else configured
-    absent = [model for model in wanted if is_on_hub(model.name, one_file=model.formats[-1].is_one_file)]
+    wanted = [model for name in models for model in models_meant(name, configured)] if models else configured
+    absent = [model for model in wanted if model.is_on_hub]
     for model in wanted:
         if model not in absent:
             print(f"{model.name}: {_presence(model)}")
@@ -117,61 +74,6 @@ def fetch(
             f"\nstopped: what was fetched stays, and `aura-daemon fetch {' '.join(models)}`".rstrip(" `") + "` goes on"
         )
         return STOPPED
-
-
-def _configured(settings: Settings) -> list[_Wanted]:
-    engine = settings.engine()
-    further = [replace(engine.generate, model=model, revision=None) for model in engine.generate.models]
-    generators = {model.model: model for model in (*reversed(further), engine.generate)}
-    answering, matching = engine.caption.answering, engine.caption.matching
-    return [
-        *(_of_format(STABLE_DIFFUSION, model, JobKind.GENERATE) for model in reversed(generators.values())),
-        _of_format(CAPTIONS, engine.caption, JobKind.CAPTION),
-        *([_of_format(ANSWERS, answering, QUESTION)] if answering is not None else []),
-        *([_of_format(MATCHES, matching, MATCH)] if matching is not None else []),
-        *([_of_format(UPSCALERS, engine.upscale, JobKind.UPSCALE)] if _is_fetched(engine.upscale) else []),
-        *_companions(reversed(generators.values())),
-    ]
-
-
-def _is_fetched(upscaler: UpscaleSettings) -> bool:
-    """Whether it is one on the hub; with a folder its name mostly means a file there."""
-    return upscaler.folder is None and is_on_hub(upscaler.model, one_file=True)
-
-
-def _companions(models: Iterable[GenerateSettings]) -> Iterator[_Wanted]:
-    """What these models take at turbo, of those that draw so; what lies in a model's own folder comes with it."""
-    shown: set[str] = set()
-    for model in models:
-        found = look_for_model(model, STABLE_DIFFUSION, half=False)
-        taken = companions_of(model, found if isinstance(found, ModelFiles) else None)
-        if not model.at_turbo or isinstance(taken, Failure):
-            continue
-        for one in taken.all:
-            if one.told_as == one.settings.model and one.told_as not in shown:
-                shown.add(one.told_as)
-                yield _Wanted(settings=one.settings, formats=(one.model_format,), use=TURBO)
-
-
-def _of_format(model_format: ModelFormat, settings: ModelSettings, use: str) -> _Wanted:
-    return _Wanted(settings=settings, formats=(model_format,), use=use)
-
-
-def _wanted(name: str, configured: Sequence[_Wanted]) -> _Wanted:
-    """A model as the configuration means it, or as its short name does, or whatever the hub has under that name."""
-    for model in configured:
-        if model.name == name:
-            return model
-    settings = ModelSettings(model=name)
-    if (model_format := SHORT_NAMES.get(name)) is not None:
-        return _of_format(model_format, settings, use="not configured")
-    lora = turbo_lora(name)
-    if name in USUAL_COMPANIONS:
-        return _Wanted(settings=settings, formats=(lora if name == USUAL_LORA else TINY_DECODER,), use=TURBO)
-    if not is_on_hub(name, one_file=True):
-        known = ", ".join((*SHORT_NAMES, "owner/name on the hub"))
-        raise UserError([Problem(key="MODEL", given=repr(name), message=f"is no name of a model to fetch: {known}")])
-    return _Wanted(settings=settings, formats=(*FORMATS, TINY_DECODER, lora), use="not configured")
 
 
 def _wants_half(settings: Settings, probe: TorchProbe) -> bool:
@@ -189,11 +91,11 @@ def _wants_half(settings: Settings, probe: TorchProbe) -> bool:
     return answer.torch.dtype == "float16"
 
 
-def _fetch(model: _Wanted, half: bool, *, accepts_licence: bool) -> int:
+def _fetch(model: FetchableModel, half: bool, *, accepts_licence: bool) -> int:
     for model_format in model.formats:
         if isinstance(found := look_for_model(model.settings, model_format, half), ModelFiles):
             if not (damaged := discard_damaged(found.folder, found.weights.names)):
-                return _done(found)
+                return _done(model.name, found)
             print(f"{model.name}: damaged on this disk, and fetched anew: {', '.join(damaged)}")
     licence = licence_of(model.settings)
     if isinstance(licence, Failure):
@@ -210,11 +112,11 @@ def _fetch(model: _Wanted, half: bool, *, accepts_licence: bool) -> int:
         return REFUSED
     with _bar() as reporter:
         fetched = find_model(model.settings, model_format, half, reporter)
-    return _told(fetched) if isinstance(fetched, Failure) else _done(fetched)
+    return _told(fetched) if isinstance(fetched, Failure) else _done(model.name, fetched)
 
 
-def _done(found: ModelFiles) -> int:
-    print(f"{found.name}: here and whole, {download_text(found.size_bytes)} in {escaped(str(found.folder))}")
+def _done(name: str, found: ModelFiles) -> int:
+    print(f"{name}: here and whole, {download_text(found.size_bytes)} in {escaped(str(found.folder))}")
     return 0
 
 
@@ -254,23 +156,23 @@ def _consents(name: str, offer: Offer) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _print_list(configured: Sequence[_Wanted]) -> int:
+def _print_list(configured: Sequence[FetchableModel]) -> int:
     named = {model.name for model in configured}
-    others = [_wanted(name, ()) for name in (*SHORT_NAMES, *USUAL_COMPANIONS) if name not in named]
+    others = [model for name, models in models_with_short_names().items() if name not in named for model in models]
     width = max(24, *(len(model.name) for model in (*configured, *others)))
     for model in (*configured, *others):
         print(f"{model.name:<{width}} {model.use:<15} {_presence(model)}")
     return 0
 
 
-def _presence(model: _Wanted) -> str:
+def _presence(model: FetchableModel) -> str:
     """Whether a model is here, in whichever precision."""
     for half in (True, False):
         match look_for_model(model.settings, model.formats[0], half):
             case ModelFiles() as files:
                 return f"here, {download_text(files.size_bytes)} in {escaped(str(files.checkpoint or files.folder))}"
             case Failure() as failure:
-                return with_mend(failure.message.removeprefix(f"model {model.name}: "), failure.mend)
+                return with_mend(failure.message.removeprefix(f"model {model.settings.model}: "), failure.mend)
             case AbsentModel():
                 pass
             case other:  # pragma: no cover

@@ -25,8 +25,15 @@ from aura_daemon.jobs.results import Failure
 
 DEFAULT_REVISION: Final = "main"
 
-PINNED: Final = {"sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b", "blip-base": "refs/pr/50"}
-"""Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request has safetensors."""
+PINNED: Final = {
+    "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",
+    "blip-base": "refs/pr/50",
+    "blip-large": "353689b859fcf0523410b1806dace5fb46ecdf41",
+    "git-base-coco": "a13141da42abd4a8cbf283601a8104265f537cee",
+    "blip-vqa-base": "787b3d35d57e49572baabd22884b3d5a05acf072",
+    "blip-itm-base": "refs/pr/6",
+}
+"""Hub revisions of the short names. Where it is a pull request, `main` has only a pickle, and that has safetensors."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,9 +13,11 @@ import numpy
 import pytest
 from safetensors.numpy import save_file
 
+from aura_daemon.jobs.guidance.controls import CONTROLNETS
+from aura_daemon.jobs.guidance.picture_prompts import ADAPTER_ON_HUB
 from aura_daemon.mini import CAPTIONER, GENERATOR
 from tests.support.hub import Hub, Repository, hub_environment, running_hub
-from tests.support.tiny_models import write_generator
+from tests.support.tiny_models import write_adapter, write_generator
 
 MODEL = "tiny/captioner"
 DECODER_FILE = "diffusion_pytorch_model.safetensors"
@@ -108,6 +110,9 @@ def test_a_model_is_fetched_once_and_found_the_second_time_without_the_hub(
         ["blip-large", "not", "configured"],
         ["git-base-coco", "not", "configured"],
         ["florence-2-base", "not", "configured"],
+        *([net, "control", "not"] for net in ("canny", "depth", "openpose", "lineart", "scribble", "tile")),
+        ["ip-adapter", "like", "not"],
+        ["ip-adapter", "image", "encoder"],
         ["latent-consistency/lcm-lora-sdv1-5", "speed:", "turbo"],
         ["madebyollin/taesd", "speed:", "turbo"],
     ]
@@ -213,8 +218,8 @@ def test_a_name_that_is_no_model_is_a_mistake_of_the_command_line(fetch: Fetch, 
     ran = fetch(name, "--accept-licence")
     assert ran.returncode == 2
     assert (
-        "sd-1.4, blip-base, blip-large, git-base-coco, florence-2-base, blip-vqa-base, blip-itm-base,"
-        " owner/name on the hub" in ran.stderr
+        "sd-1.4, blip-base, blip-large, git-base-coco, florence-2-base, blip-vqa-base, blip-itm-base, canny, depth,"
+        " openpose, lineart, scribble, tile, ip-adapter, owner/name on the hub" in ran.stderr
     )
     assert hub.requests == []
 
@@ -249,3 +254,22 @@ def test_what_turbo_takes_is_fetched_with_its_licence_by_configuration_or_by_nam
     )
     assert several.returncode == 1
     assert "owner/few/4steps.safetensors" in several.stderr
+
+
+def test_what_jobs_name_is_fetched_before_a_job_needs_it(hub: Hub, fetch: Fetch, tmp_path: Path) -> None:
+    net, published = CONTROLNETS["tile"], tmp_path / "published"
+    adapter = published / ADAPTER_ON_HUB.adapter
+    write_adapter(adapter.parent, adapter.stem)
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    for name in (net.file, "control_v11p_sd15_other_fp16.safetensors"):
+        save_file({"x": numpy.zeros(4, numpy.float32)}, shelf / name)
+    hub.add(net.repository, shelf, pinned=net.revision, card={"license": "openrail"})
+    hub.add(ADAPTER_ON_HUB.repository, published, pinned=ADAPTER_ON_HUB.revision, card={"license": "apache-2.0"})
+    ran = fetch("tile", "ip-adapter", "--accept-licence")
+    assert ran.returncode == 0, ran.stderr
+    assert f"tile: {net.repository} at {net.revision[:12]}" in ran.stdout
+    assert [ran.stdout.count(f"{name}: here and whole") for name in ("tile", "ip-adapter")] == [1, 2]
+    assert not any("other" in request for request in weights(hub))
+    listed = [line.split() for line in fetch("--list").stdout.splitlines()]
+    assert [line[0] for line in listed if "here," in line and "aura-mini" not in line] == ["tile", *["ip-adapter"] * 2]

@@ -18,7 +18,7 @@ from aura_daemon.engines.model_files.beside.named_files import always, link_refu
 from aura_daemon.engines.model_files.find import FILE_SLASHES
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
-from aura_daemon.jobs.guidance.controls import CONTROLNETS, Control
+from aura_daemon.jobs.guidance.controls import CONTROLNETS, Control, NetOnHub
 from aura_daemon.jobs.results import Failure
 from aura_daemon.mini import WEIGHTS
 
@@ -86,5 +86,10 @@ def net_wanted(name: str, settings: GenerateSettings, model: str) -> FurtherMode
         return FurtherModel(told_as=name, settings=ModelSettings(model=str(place)), model_format=kind)
     if model == EMBEDDED or (net := CONTROLNETS.get(meant)) is None:
         return FurtherModel(told_as=name, settings=ModelSettings(model=EMBEDDED), model_format=CONTROLNET)
-    on_hub = ModelSettings(model=net.model, revision=net.revision)
-    return FurtherModel(told_as=name, settings=on_hub, model_format=format_on_hub(net.model))
+    return net_on_hub(name, net)
+
+
+def net_on_hub(name: str, net: NetOnHub) -> FurtherModel:
+    """One with a short name, at its revision. `name`: in jobs."""
+    settings = ModelSettings(model=net.model, revision=net.revision)
+    return FurtherModel(told_as=name, settings=settings, model_format=format_on_hub(net.model))

@@ -135,10 +135,15 @@ def _wanted(name: str | None, settings: GenerateSettings, model: str) -> tuple[F
     if model == EMBEDDED:
         message = f"adapter {escaped(name)} was made for Stable Diffusion 1.5, and {EMBEDDED} has none of its own"
         return refused(message, "name another model with `model`, or leave `like` out")
-    known_one = ADAPTER_ON_HUB
+    return adapter_on_hub(name)
+
+
+def adapter_on_hub(name: str) -> tuple[FurtherModel, FurtherModel]:
+    """The one with a short name, and its image encoder, at their revision. `name`: in jobs."""
+    known = ADAPTER_ON_HUB
     adapter, encoder = (
-        ModelSettings(model=f"{known_one.repository}/{file}", revision=known_one.revision)
-        for file in (known_one.adapter, known_one.encoder)
+        ModelSettings(model=f"{known.repository}/{file}", revision=known.revision)
+        for file in (known.adapter, known.encoder)
     )
     return (
         FurtherModel(told_as=name, settings=adapter, model_format=ADAPTER_OF_HUB),
