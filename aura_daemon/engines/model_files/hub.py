@@ -5,6 +5,7 @@ The cache is used without asking the hub where the revision is a commit, and whe
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from aura_daemon.formats.readable import download_text
 from aura_daemon.jobs.results import Failure
 
 DEFAULT_REVISION: Final = "main"
+
+# It warns where nothing is small: a repository of single files holds nothing else.
+logging.getLogger(snapshot_download.__module__).setLevel(logging.ERROR)
 
 PINNED: Final = {
     "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",

@@ -49,9 +49,14 @@ def weights_below(folder: Path) -> dict[str, Path]:
     return {file.relative_to(folder).as_posix()[: -len(EXTENSION)]: file for file in files}
 
 
-def always(chosen: WeightFiles | str) -> ChooseWeights:
-    """Chooses these weights of any folder, or says that this file is missing: what takes one file takes no folder."""
-    return lambda _names, _index, _half, _allow_pickle: chosen
+def no_folder(missing: str) -> ChooseWeights:
+    """Says that this file is missing in any folder: what is one file is in none."""
+    return lambda _names, _index, _half, _allow_pickle: missing
+
+
+def one_of_several(file: str) -> ChooseWeights:
+    """Chooses this file of a repository of several, or says that it is missing."""
+    return lambda names, _index, _half, _allow_pickle: WeightFiles(names=(file,)) if file in names else file
 
 
 def listed(names: Sequence[str]) -> str:

@@ -270,6 +270,9 @@ def test_what_jobs_name_is_fetched_before_a_job_needs_it(hub: Hub, fetch: Fetch,
     assert ran.returncode == 0, ran.stderr
     assert f"tile: {net.repository} at {net.revision[:12]}" in ran.stdout
     assert [ran.stdout.count(f"{name}: here and whole") for name in ("tile", "ip-adapter")] == [1, 2]
+    assert "No files matched" not in ran.stderr
     assert not any("other" in request for request in weights(hub))
+    absent = fetch("scribble", "--accept-licence")
+    assert f"{CONTROLNETS['scribble'].file} is missing" in absent.stderr
     listed = [line.split() for line in fetch("--list").stdout.splitlines()]
     assert [line[0] for line in listed if "here," in line and "aura-mini" not in line] == ["tile", *["ip-adapter"] * 2]

@@ -14,7 +14,7 @@ from aura_daemon.config.engine import EMBEDDED, GenerateSettings, ModelSettings
 from aura_daemon.config.guidance.controlnets import controlnets_below, controlnets_named
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
-from aura_daemon.engines.model_files.beside.named_files import always, link_refused, one_meant
+from aura_daemon.engines.model_files.beside.named_files import link_refused, no_folder, one_meant, one_of_several
 from aura_daemon.engines.model_files.find import FILE_SLASHES
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
@@ -41,7 +41,7 @@ CONTROLNET_FILE: Final = ModelFormat(
     description="a ControlNet",
     architectures=(),
     embedded=WEIGHTS / "controlnet",
-    weight_files=always("a ControlNet (.safetensors)"),
+    weight_files=no_folder("a ControlNet (.safetensors)"),
     is_one_file=True,
 )
 """One file without a configuration; its tensors say what it is."""
@@ -52,7 +52,7 @@ def format_on_hub(model: str) -> ModelFormat:
     file = "/".join(model.split("/")[FILE_SLASHES:])
     if not file:
         return CONTROLNET
-    return replace(CONTROLNET_FILE, weight_files=always(WeightFiles(names=(file,))), role=ModelRole.CONTROLNET)
+    return replace(CONTROLNET_FILE, weight_files=one_of_several(file), role=ModelRole.CONTROLNET)
 
 
 def nets_wanted(

@@ -21,7 +21,14 @@ from aura_daemon.config.guidance.adapters import (
 )
 from aura_daemon.config.workers.services import ModelRole
 from aura_daemon.engines.model_files.beside.further_models import FurtherModel
-from aura_daemon.engines.model_files.beside.named_files import always, link_refused, listed, one_meant, refused
+from aura_daemon.engines.model_files.beside.named_files import (
+    link_refused,
+    listed,
+    no_folder,
+    one_meant,
+    one_of_several,
+    refused,
+)
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.weights import WeightFiles, choose_weights
@@ -45,7 +52,7 @@ ADAPTER_FILE: Final = ModelFormat(
     description="an IP-Adapter",
     architectures=(),
     embedded=WEIGHTS / "adapter",
-    weight_files=always("an adapter (.safetensors)"),
+    weight_files=no_folder("an adapter (.safetensors)"),
     is_one_file=True,
 )
 """One file without a configuration; its tensors say what it is."""
@@ -59,11 +66,11 @@ IMAGE_ENCODER: Final = ModelFormat(
 )
 
 ADAPTER_OF_HUB: Final = replace(
-    ADAPTER_FILE, weight_files=always(WeightFiles(names=(ADAPTER_ON_HUB.adapter,))), role=ModelRole.ADAPTER
+    ADAPTER_FILE, weight_files=one_of_several(ADAPTER_ON_HUB.adapter), role=ModelRole.ADAPTER
 )
 ENCODER_OF_HUB: Final = replace(
     IMAGE_ENCODER,
-    weight_files=always(WeightFiles(names=(ADAPTER_ON_HUB.encoder,))),
+    weight_files=one_of_several(ADAPTER_ON_HUB.encoder),
     role=ModelRole.IMAGE_ENCODER,
     is_one_file=True,
 )
