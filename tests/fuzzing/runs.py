@@ -87,6 +87,7 @@ def _fuzzed(target: str, seconds: float, most_bytes: int, kept: Path, place: Pat
         f"-max_total_time={max(1, round(seconds))}",
         f"-max_len={most_bytes}",
         f"-timeout={SILENCE_S}",
+        f"-report_slow_units={SILENCE_S}",  # by the clock, beside other programs: `limits` counts the processor's time
         f"-rss_limit_mb={MOST_MEMORY_MB}",
         f"-artifact_prefix={found}/",
         "-entropic_scale_per_exec_time=1",  # an input that takes a second is changed less often than one of a ms

@@ -50,9 +50,9 @@ def second_pass(nodes: GraphNodes, sampler: GraphNode) -> SecondPass | None:
     """
     between: list[GraphNode] = []
     node = nodes.linked(sampler, "latent_image")
-    while node.has_link(_INPUTS.get(node.kind, "")) and len(between) < MOST_LINKS:
+    while (name := _INPUTS.get(node.kind)) is not None and node.has_link(name) and len(between) < MOST_LINKS:
         between.append(node)
-        node = nodes.linked(node, _INPUTS[node.kind])
+        node = nodes.linked(node, name)
     if node.kind != "KSampler":
         return None
     latent = nodes.linked(node, "latent_image")
@@ -92,8 +92,9 @@ def _otherwise_drawn(nodes: GraphNodes, first: GraphNode, second: GraphNode) -> 
     for name, called in _SAME:
         if (its := second.inputs.get(name)) != first.inputs.get(name):
             yield f"its second pass had another {called}, {its}: here both have the first one's"
-    if _number(second, "steps", 0) != round(_number(first, "steps", 0) * _number(second, "denoise", 1)):
-        yield f"its second pass took {second.inputs['steps']} steps; here `strength` says how many of the first one's"
+    steps = _number(second, "steps", 0)
+    if steps != round(_number(first, "steps", 0) * _number(second, "denoise", 1)):
+        yield f"its second pass took {steps:g} steps; here `strength` says how many of the first one's"
     for name in ("model", "positive", "negative"):
         if nodes.output(first, name) != nodes.output(second, name):
             yield f"its second pass had another input `{name}`: here both have the first one's"

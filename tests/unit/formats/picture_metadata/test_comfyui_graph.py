@@ -282,6 +282,13 @@ def test_a_second_pass_by_way_of_the_picture_and_an_upscaler_tells_what_is_other
     )
 
 
+def test_a_second_pass_that_does_not_say_its_steps_is_told_to_have_none() -> None:
+    changes = again(LARGER)
+    del changes["n41"]["inputs"]["steps"]
+    found = read(**changes)
+    assert found.lost[-1] == "its second pass took 0 steps; here `strength` says how many of the first one's"
+
+
 @pytest.mark.parametrize(
     ("changes", "place", "reason"),
     [
@@ -290,6 +297,7 @@ def test_a_second_pass_by_way_of_the_picture_and_an_upscaler_tells_what_is_other
         ({"n3_seed": ["12", 0]}, "node 3 (KSampler)", "`seed` comes from another node"),
         ({"n6_text": ["12", 0]}, "node 6 (CLIPTextEncode)", "`text` comes from another node"),
         ({"n5": node("VAEEncode")}, "node 5 (VAEEncode)", "only EmptyLatentImage"),
+        ({"n5": node("Anything", **{"": ["3", 0]})}, "node 5 (Anything)", "only EmptyLatentImage"),
         ({"n6": node("ConditioningCombine")}, "node 6 (ConditioningCombine)", "only CLIPTextEncode"),
         ({"n4": node("UNETLoader")}, "node 4 (UNETLoader)", "changes the model"),
         ({"n6_clip": ["20", 0], "n20": node("DualCLIPLoader")}, "node 20 (DualCLIPLoader)", "changes the text encoder"),
