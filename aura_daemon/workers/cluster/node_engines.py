@@ -32,9 +32,10 @@ from aura_daemon.workers.local.answering import AnsweredQuestions
 from aura_daemon.workers.local.child import Child
 from aura_daemon.workers.local.process import READS
 from aura_daemon.workers.local.reach import reach_of_conversions
+from aura_daemon.workers.local.shut_in_child import ShutInChild
 from aura_daemon.workers.local.worker_death import BROKEN_INSTALLATION, WorkerDeath, broken_protocol
 from aura_daemon.workers.local.worker_sandbox import WorkerSandbox
-from aura_daemon.workers.protocol import Batch, Cancel, Configure, Question, Ready, Up
+from aura_daemon.workers.protocol import Batch, Cancel, Question, Ready, Up
 from aura_daemon.workers.reports.decoding import BrokenProtocol
 from aura_daemon.workers.running_batch import RunningBatch
 
@@ -61,39 +62,44 @@ class NodeEngines:
         `fetcher`: the command of a process that fetches. `oom_kills`: counts the processes that the kernel killed for
         want of memory.
         """
-        self._settings = settings
-        self._command = (sys.executable, "-P", "-m", child)
-        self._options = tuple(options)
         hidden: dict[str, str | None] = {name: None for name in os.environ if name.startswith(OF_RAY)}
         # Ray sets one thread where nobody asked for CPUs.
-        self._environment = {**hidden, "OMP_NUM_THREADS": str(threads) if threads is not None else None}
-        self._oom_kills = oom_kills
-        self._sandbox = apart = None
+        environment = {**hidden, "OMP_NUM_THREADS": str(threads) if threads is not None else None}
+        sandbox = apart = None
         self._folder: Path | None = None
         if shut_in.mode is not SandboxMode.OFF:
             self._folder = node_folder()
             shut_in = replace(shut_in, folder=str(self._folder))
-            self._sandbox = WorkerSandbox(settings, shut_in)
+            sandbox = WorkerSandbox(settings, shut_in)
             apart = WorkerSandbox(settings, shut_in, name="conversions", reaches=reach_of_conversions)
         own_fetches = fetches.ModelFetches(
             settings,
-            options=self._options,
-            environment=self._environment,
-            sandbox=partial(fetch_plan, settings, shut_in, environment_with(self._environment)),
+            options=options,
+            environment=environment,
+            sandbox=partial(fetch_plan, settings, shut_in, environment_with(environment)),
             command=fetcher,
         )
-        conversions = ModelConversions(settings, environment=self._environment, sandbox=apart)
+        conversions = ModelConversions(settings, environment=environment, sandbox=apart)
         self._questions = AnsweredQuestions(settings, own_fetches, conversions)
+        self._shut_in = ShutInChild(
+            settings,
+            (sys.executable, "-P", "-m", child),
+            options,
+            environment,
+            reads=READS,
+            questions=self._questions,
+            sandbox=sandbox,
+            oom_kills=oom_kills,
+        )
         self._batch = RunningBatch()
         self._was_ready = False
         self._lock = Lock()
         """Whoever sends: a cancel comes by a thread of its own."""
-        self._child: Child | None = None
 
     @property
     def pid(self) -> int | None:
         """Process id of the child; None while none is running."""
-        return self._child.pid if self._child is not None and self._child.runs else None
+        return self._shut_in.pid
 
     @property
     def is_over(self) -> bool:
@@ -102,14 +108,8 @@ class NodeEngines:
 
     def start(self) -> None:
         """Starts the child; raises OSError. On Linux it is killed when the thread ends that calls this."""
-        self._drop()
         self._was_ready = False
-        plan, environment = None, self._environment
-        if self._sandbox is not None:
-            plan = self._sandbox.begin(environment_with(environment))
-            environment = {**environment, **self._sandbox.variables}
-        self._child = Child(self._command, self._options, environment, reads=READS, oom_kills=self._oom_kills)
-        self._child.send([Configure(settings=self._settings, sandbox=plan)])
+        self._shut_in.start()
 
     def begin(self, batch: Batch) -> None:
         """Hands a batch to the child; raises OSError where that has ended and cannot be started again."""
@@ -122,8 +122,8 @@ class NodeEngines:
     def cancel(self, job_id: str) -> None:
         """Has a job stop at its next step; what comes before its batch is remembered by the child."""
         with self._lock:
-            if self._child is not None:
-                self._child.send([Cancel(job_id=job_id)])
+            if (child := self._shut_in.held) is not None:
+                child.send([Cancel(job_id=job_id)])
 
     def heard(self, timeout_s: float) -> list[Up | ActorEnded]:
         """What the child, or a fetch for it, says: at once, or within that time. An `ActorEnded` is its last word."""
@@ -145,16 +145,16 @@ class NodeEngines:
     def stop(self) -> None:
         """Ends the child, and removes what it has left."""
         with self._lock:
-            if self._child is not None:
-                self._child.end(0.0)
-            self._drop()
+            if (child := self._shut_in.held) is not None:
+                child.end(0.0)
+            self._shut_in.drop()
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def _running_child(self) -> Child:
-        assert self._child is not None
-        return self._child
+        assert self._shut_in.held is not None
+        return self._shut_in.held
 
     def _sorted(self, child: Child) -> tuple[list[Up | ActorEnded], str]:
         """What is for the daemon, up to a question that no child asks, and why that is none; others are answered."""
@@ -182,16 +182,8 @@ class NodeEngines:
 
     def _ended(self, end: ActorEnded) -> ActorEnded:
         self._batch.forget()
-        self._drop()
+        self._shut_in.drop()
         return end
-
-    def _drop(self) -> None:
-        self._questions.leave()
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-        if self._sandbox is not None:
-            self._sandbox.end()
 
 
 def not_started(error: OSError) -> ActorEnded:

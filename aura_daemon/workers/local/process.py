@@ -5,7 +5,6 @@ The daemon imports this module, so it must not import torch.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from aura_daemon.workers.converting.conversions import ModelConversions
 from aura_daemon.workers.fetching.fetches import ModelFetches
 from aura_daemon.workers.local.answering import AnsweredQuestions
 from aura_daemon.workers.local.child import Child
+from aura_daemon.workers.local.shut_in_child import ShutInChild
 from aura_daemon.workers.local.worker_death import (
     BROKEN_INSTALLATION,
     RESTARTED,
@@ -35,7 +35,6 @@ from aura_daemon.workers.log_lines import LogLines
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
-    Configure,
     Finished,
     Loading,
     LogLine,
@@ -100,21 +99,25 @@ class ProcessWorker:
         the machine has been suspended since it was started. `fetches`: has models fetched for several workers; None:
         for this one alone. `conversions`: has models converted; None: none is.
         """
-        self._settings = settings
         self._silence = Silence(deadline_s, clock)
         relay = ("--relay-log",) if relays_log else ()
-        self._options = ("--log-level", log_level, "--log-format", log_format, *relay)
-        self._environment = dict(environment or {})
-        self._sandbox = sandbox
-        own = partial(ModelFetches, settings, options=self._options, environment=self._environment, clock=clock)
+        options = ("--log-level", log_level, "--log-format", log_format, *relay)
+        own = partial(ModelFetches, settings, options=options, environment=environment, clock=clock)
         self._questions = AnsweredQuestions(settings, fetches or own(), conversions)
-        self._command = tuple(command)
+        self._shut_in = ShutInChild(
+            settings,
+            command,
+            options,
+            environment or {},
+            reads=READS,
+            questions=self._questions,
+            sandbox=sandbox,
+            oom_kills=oom_kills,
+        )
         self._clock = clock
-        self._oom_kills = oom_kills
         self._suspended_s = suspended_s
         self._suspended_before_s = 0.0
         """At the start of the batch."""
-        self._child: Child | None = None
         self._batch = RunningBatch()
         self._was_ready = False
         self._log_lines = LogLines(clock)
@@ -137,7 +140,7 @@ class ProcessWorker:
     @property
     def pid(self) -> int | None:
         """Process id of the child; None while none is running."""
-        return self._child.pid if self._child is not None and self._child.runs else None
+        return self._shut_in.pid
 
     @property
     def resident_bytes(self) -> int | None:
@@ -200,23 +203,20 @@ class ProcessWorker:
         """Ends the child by closing its socket, after `timeout_s` by SIGKILL; a running batch is forgotten."""
         if self._child is not None:
             self._child.end(timeout_s)
-            self._drop_child()
+            self._shut_in.drop()
         self._batch.forget()
         self._reports, self._death = [], None
 
+    @property
+    def _child(self) -> Child | None:
+        return self._shut_in.held
+
     def _running_child(self) -> Child:
         """The child, started where none runs; raises OSError."""
-        if self._child is not None and not self._child.runs:
-            self._drop_child()
-        if self._child is None:
-            self._was_ready = False
-            plan, environment = None, self._environment
-            if self._sandbox is not None:
-                plan = self._sandbox.begin({**os.environ, **environment})
-                environment = {**environment, **self._sandbox.variables}
-            self._child = Child(self._command, self._options, environment, reads=READS, oom_kills=self._oom_kills)
-            self._child.send([Configure(settings=self._settings, sandbox=plan)])
-        return self._child
+        if self._child is not None and self._child.runs:
+            return self._child
+        self._was_ready = False
+        return self._shut_in.start()
 
     def _record_all(self, messages: Sequence[object]) -> str:
         """Records messages up to the first that cannot be believed; says why that one cannot, else nothing."""
@@ -272,7 +272,7 @@ class ProcessWorker:
         allowed_s = self._silence.exceeded_s()
         if allowed_s is not None:
             child.end(0.0)
-            self._drop_child()
+            self._shut_in.drop()
             message = f"the worker process showed no sign of life for {allowed_s:g} s and was killed"
             self._fail(Failure(kind=FailureKind.DEADLINE, message=message, mend=RESTARTED))
 
@@ -281,7 +281,7 @@ class ProcessWorker:
         from loguru import logger
 
         child.end(0.0)
-        self._drop_child()
+        self._shut_in.drop()
         failure = broken_protocol(fault)
         logger.error("{}", failure.message)
         self._fail(failure)
@@ -289,7 +289,7 @@ class ProcessWorker:
     def _fail_after_end(self, child: Child) -> None:
         """Fails the running batch, if any, of a child that has ended: at once, or where it was killed, soon."""
         ending = child.ending()
-        self._drop_child()
+        self._shut_in.drop()
         if self.idle:
             return
         death = WorkerDeath(
@@ -315,11 +315,3 @@ class ProcessWorker:
         """Reports the same failure for every job that has no outcome yet."""
         self._reports += self._batch.fail(after_suspension(failure) if self._has_slept else failure)
         self._death = None
-
-    def _drop_child(self) -> None:
-        self._questions.leave()
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-        if self._sandbox is not None:
-            self._sandbox.end()
