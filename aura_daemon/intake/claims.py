@@ -203,7 +203,7 @@ class Claims:
         if self.is_copy(file):
             return False
         try:
-            status = file.lstat()
+            status = regular_files.asked_status(file)
             if (status.st_size, in_64_bits(status.st_mtime_ns)) == (source.size_bytes, source.modified_ns):
                 return False
             if regular_files.sha256_of(file) == source.sha256:

@@ -73,7 +73,7 @@ class CompletenessTracker:
 
     def unchanged_s(self, file: Path) -> float:
         """For how long a file has looked the same at every look; raises OSError."""
-        stamp = FileStamp.of(file.lstat())
+        stamp = FileStamp.of(regular_files.asked_status(file))
         seen = self._seen.get(file)
         if seen is None or seen[0] != stamp:
             self._seen[file] = seen = (stamp, self._now())

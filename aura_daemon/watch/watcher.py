@@ -21,6 +21,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.backoff import Backoff
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.system.watching.events import Events, EventsUnavailable
 from aura_daemon.system.watching.listening import listen
@@ -121,12 +122,20 @@ class Watcher:
 
     def look(self, now: float, pending: Iterable[str]) -> Observation:
         """Looks at every file where a scan is due, else at `pending` and what events named; `now`: monotonic s."""
-        named = self._hear(now)
+        named, pending = self._hear(now), tuple(pending)
+        if self._events is None:
+            self._ask_of(pending)
         if self._scan_due_s is None or now >= self._scan_due_s:
             self._check_events(now)
             self._scan_due_s = now + self.interval_s
             return Observation(seen=self._walk(""), gone=(), complete=True)
         return self._look_at({**dict.fromkeys(pending, False), **named})
+
+    def _ask_of(self, names: Iterable[str]) -> None:
+        """What is told of these files from here on is how their server has them now."""
+        for name in names:
+            with contextlib.suppress(OSError):
+                regular_files.asked_status(self._root / name, below=self._root)
 
     def _hear(self, now: float) -> dict[str, bool]:
         """The paths that events named; events that were lost or ended make a scan due."""

@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -102,6 +102,16 @@ def sha256_of(path: Path) -> str:
     """The hash of a regular file, computed in constant memory."""
     with os.fdopen(open_regular(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def asked_status(file: Path, *, below: Path | None = None) -> os.stat_result:
+    """What `lstat` tells of a file, once its server was asked; raises OSError.
+
+    NFS tells it from memory for 3 s to a minute, while others write to the file, and asks its server at every `open`.
+    """
+    with suppress(OSError):  # whoever may not open it judges by what `lstat` tells
+        os.close(open_regular(file, below=below))
+    return file.lstat()
 
 
 def exists(place: Path) -> bool:

@@ -17,6 +17,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.watch.decisions import Leave
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, sha256
+from tests.support.remembered_status import remember
 from tests.support.steps import admit, claim, finish, judge
 
 
@@ -86,6 +87,21 @@ def test_a_prompt_written_to_after_its_claim_goes_back_to_the_inbox_as_a_new_one
     assert (door.house.inbox / "cat.r2.yaml").read_bytes() == PROMPT + b"steps: 3\n"
     assert (door.house.inbox / "cat.yaml").read_bytes() == b"prompt: a third one\n"
     assert door.journal.unfinished_sources() == []
+
+
+def test_whether_a_prompt_was_written_to_after_its_claim_its_server_is_asked(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = door.house.drop("cat.yaml")
+    with place.open("ab") as writer:
+        source, jobs = admit(door, "cat.yaml")
+        claimed = door.claims.file_of(source)
+        remember(claimed.parent, monkeypatch)
+        claimed.lstat()
+        writer.write(b"steps: 3\n")
+    finish(door, jobs)
+    assert door.disposal().dispose(source)
+    assert (door.house.inbox / "cat.yaml").read_bytes() == PROMPT + b"steps: 3\n"
 
 
 @pytest.mark.parametrize("keeps", [False, True])

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.watch.completeness import AFTERTHOUGHT_S, LAST_LINE_S, Writer, incompleteness, writer_of
+from aura_daemon.watch.completeness import (
+    AFTERTHOUGHT_S,
+    LAST_LINE_S,
+    CompletenessTracker,
+    Writer,
+    incompleteness,
+    writer_of,
+)
+from tests.support.remembered_status import remember
 
 
 @pytest.fixture
@@ -142,3 +150,14 @@ def test_without_leases_the_settle_time_counts(file: Path, no_leases: None) -> N
     assert found is not None
     assert found.unchanged_s == 2.0
     assert incompleteness(file, unchanged_s=2.0, settle_s=2.0, came_whole=True) is None
+
+
+def test_for_how_long_a_file_has_not_changed_its_server_says(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    tracker = CompletenessTracker(2.0, now=lambda: now)
+    remember(file.parent, monkeypatch)
+    assert tracker.unchanged_s(file) == 0.0
+    now = 3.0
+    assert tracker.unchanged_s(file) == 3.0
+    file.write_bytes(b"prompt: x, and more")
+    assert tracker.unchanged_s(file) == 0.0

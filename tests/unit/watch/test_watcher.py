@@ -14,6 +14,7 @@ import pytest
 from aura_daemon.system.watching.events import Events, EventsUnavailable
 from aura_daemon.watch.watcher import Observation, Watcher
 from tests.support.deadline import DEADLINE_S
+from tests.support.remembered_status import remember
 from tests.torture.faults import limit
 
 NOW = 0.0
@@ -223,6 +224,21 @@ def test_a_root_that_goes_ends_the_events_and_one_that_is_back_brings_them_back(
     assert "dog.yaml" in seen(watch.look(7.5, ()))
     assert any("file events for" in line and "again" in line for line in log)
     watch.stop()
+
+
+def test_of_a_file_that_is_due_on_a_share_the_server_is_asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(root: Path) -> Events:
+        raise EventsUnavailable("nfs4 tells nobody here what other machines change")
+
+    watch = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0, listen=refuse)
+    watch.start()
+    watch.look(NOW, ())
+    remember(root, monkeypatch)
+    for content in (b"prompt: half", b"prompt: half of it"):
+        (root / "cat.yaml").write_bytes(content)
+        (sighting,) = watch.look(1.0, ["cat.yaml"]).seen
+        assert sighting.stamp.size_bytes == len(content)
+    assert seen(watch.look(1.0, ["gone.yaml"])) == {}
 
 
 def test_where_no_events_are_to_be_had_the_folder_is_polled_and_the_log_says_why(root: Path, log: list[str]) -> None:
