@@ -1,10 +1,11 @@
 """POSIX access control lists (acl(5)) of files and folders, as Linux keeps them: in extended attributes.
 
-In: a path. Out: its entries, or None where it has none, or its file system knows none.
+In: a path. Out: its entries, or None where it has none, or its file system knows none. Those of NFS 4 are read as such.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -13,6 +14,9 @@ from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from aura_daemon.system.files import nfs4_access_lists
+from aura_daemon.system.files.nfs4_access_lists import EVERYONE, GROUP, OWNER
 
 ACCESS: Final = "system.posix_acl_access"
 DEFAULT: Final = "system.posix_acl_default"
@@ -48,8 +52,8 @@ def of(place: Path) -> AccessList | None:
         return None
     try:
         content = os.getxattr(place, ACCESS, follow_symlinks=False)
-    except OSError:
-        return None
+    except OSError as error:
+        return _of_nfs4(place) if error.errno == errno.ENOTSUP else None
     found: AccessList = {}
     for tag, allowed, number in _ENTRY.iter_unpack(content[len(_VERSION) :]):
         found[Tag(tag), -1 if number == _NO_ID else number] = allowed
@@ -88,6 +92,40 @@ def give(folder: Path, entries: Mapping[tuple[Tag, int], int]) -> None:
     )
     for kind in (DEFAULT, ACCESS):
         os.setxattr(folder, kind, _VERSION + packed)
+
+
+def _of_nfs4(place: Path) -> AccessList | None:
+    """The list of a file that an NFS server shows; None on any other file system without lists."""
+    if sys.platform != "linux":
+        return None
+    try:
+        content = os.getxattr(place, nfs4_access_lists.ATTRIBUTE, follow_symlinks=False)
+        rights = nfs4_access_lists.rights(content)
+    except (OSError, ValueError):
+        return None
+    found: AccessList = {}
+    for (who, is_group), allowed in rights.items():
+        if (key := _known(who, is_group=is_group)) is not None:
+            found[key] = allowed
+    return found
+
+
+def _known(who: str, *, is_group: bool) -> tuple[Tag, int] | None:
+    """Whom a name of NFS 4 is about, `alice@example.org` or a number; None of one without an account here."""
+    if sys.platform == "win32":
+        return None
+    import grp
+    import pwd
+
+    special = {OWNER: Tag.OWNER, GROUP: Tag.OWNING_GROUP, EVERYONE: Tag.OTHER}
+    if who in special:
+        return special[who], -1
+    name = who.partition("@")[0]
+    try:
+        number = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid if is_group else pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+    return (Tag.GROUP if is_group else Tag.USER), number
 
 
 def group_rights(place: Path, status: os.stat_result) -> int:
