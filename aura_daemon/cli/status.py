@@ -71,6 +71,9 @@ def _print_workers(health: Health) -> None:
 def _print_health(health: Health, *, is_running: bool) -> None:
     if is_running:
         print(f"daemon     {health.status} since {health.since}")
+    elif heartbeat.is_silent(health):
+        told = f"no sign of life for {heartbeat.age_s(health):.0f} s from process {health.pid}"
+        print(f"daemon     {told}: it waits for a share whose server is away, hangs, or was killed")
     else:
         print(f"daemon     not running (last seen {heartbeat.age_s(health):.0f} s ago)")
     print(f"inbox      {health.inbox}\noutbox     {health.outbox}")

@@ -37,3 +37,8 @@ def age_s(document: Health) -> float:
 def is_alive(document: Health) -> bool:
     """Whether the daemon that wrote the document still runs, judged by heartbeat and process table."""
     return document.status is not Status.STOPPED and age_s(document) < STALE_S and exists(document.pid)
+
+
+def is_silent(document: Health) -> bool:
+    """Whether the process that wrote the document is there and writes no more: it hangs, or its number is another's."""
+    return document.status is not Status.STOPPED and age_s(document) >= STALE_S and exists(document.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -128,6 +129,19 @@ def test_status_prints_how_the_inbox_is_watched_and_what_is_held_up(
     printed = capsys.readouterr().out
     assert "watching   by looking again and again: nfs4\n" in printed
     assert "held up    folder settings: 2 waiting, held up by _defaults.yaml. Mend it.\n" in printed
+
+
+def test_of_a_daemon_that_says_nothing_more_status_tells_since_when_and_what_may_be(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = document(pid=os.getpid(), heartbeat="2026-01-01T00:00:00+00:00")
+    house.drain()
+    (house.state / "health.json").write_bytes(silent.to_json())
+    config = house.root / "aura.yaml"
+    config.write_text(f"inbox: {house.inbox}\noutbox: {house.outbox}\nstate: {house.state}\n")
+    assert status(config, as_json=False) == 0
+    printed = capsys.readouterr().out
+    assert f" s from process {os.getpid()}: it waits for a share whose server is away, hangs" in printed
 
 
 def test_status_prints_several_workers_as_a_table_and_one_as_before(

@@ -152,3 +152,13 @@ def test_a_daemon_lives_while_its_process_does_and_its_heart_beats() -> None:
     assert not health.is_alive(document(Status.STOPPED, pid=os.getpid()))
     assert not health.is_alive(document(pid=os.getpid(), heartbeat="2026-01-01T00:00:00+00:00"))
     assert health.is_alive(document(Status.STOPPING, pid=os.getpid()))
+
+
+def test_a_process_that_is_there_and_says_nothing_is_silent_and_one_that_ended_is_not() -> None:
+    long_ago = "2026-01-01T00:00:00+00:00"
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    assert health.is_silent(document(pid=os.getpid(), heartbeat=long_ago))
+    assert not health.is_silent(document(pid=os.getpid()))
+    assert not health.is_silent(document(pid=gone.pid, heartbeat=long_ago))
+    assert not health.is_silent(document(Status.STOPPED, pid=os.getpid(), heartbeat=long_ago))
