@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Tests whose assertions pytest has rewritten are kept, and what the tests start is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench bench-compare bench-control bench-peers demo run once test torture powercut soak ladder-check gpu-check service-check smb-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-control evaluate-speeds wheel wheel-check audit lock sbom clean help
+.PHONY: bench bench-compare bench-control bench-peers demo run once test torture powercut soak ladder-check gpu-check service-check share-check recipes-check dataset-check cluster-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-control evaluate-speeds wheel wheel-check audit lock sbom clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,8 +66,8 @@ gpu-check: $(INSTALLED_DEV) ## speed on a GPU, and the ladder on it made small: 
 service-check: $(INSTALLED_DEV) ## the service under a systemd that is booted for it: root, minutes; SERVICE_ARGS=--short
 	$(BIN)/python -m tests.checks.service_check $(SERVICE_ARGS)
 
-smb-check: $(INSTALLED_DEV) ## a share of SMB in a machine of its own: the daemon as client, and on the server: root, minutes, user-mode-linux
-	$(BIN)/python -m tests.checks.smb_check $(SMB_ARGS)
+share-check: $(INSTALLED_DEV) ## shares of SMB and NFS in machines of their own: the daemon as client, and on the server: root, minutes, user-mode-linux
+	$(BIN)/python -m tests.checks.shares $(SHARE_ARGS)
 
 dataset-check: $(INSTALLED_DEV) ## 1,000 drawings captioned by one job file, then again with kill -9 at ten instants: minutes
 	$(BIN)/python -m tests.checks.dataset_check $(DATASET_ARGS)

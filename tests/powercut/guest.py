@@ -291,9 +291,9 @@ def sync() -> None:
     subprocess.run(["sync"], env=NO_PRELOAD, check=True)
 
 
-def mount(source: str | Path, target: str | Path, filesystem: str) -> None:
+def mount(source: str | Path, target: str | Path, filesystem: str, *, flags: int = 0, options: str = "") -> None:
     """Mounts a file system; raises OSError."""
-    _call("mount", os.fsencode(source), os.fsencode(target), filesystem.encode(), 0, None)
+    _call("mount", os.fsencode(source), os.fsencode(target), filesystem.encode(), flags, options.encode())
 
 
 def unmount(target: Path) -> None:
