@@ -36,6 +36,12 @@ class DaemonStatus:
     journal_error: str = ""
     """Why the journal cannot be read; empty where it can, and where it does not exist."""
 
+    @property
+    def absence(self) -> str:
+        """What is said where it does not run: a process that stands still, for want of a share, may be there."""
+        is_silent = self.health is not None and heartbeat.is_silent(self.health)
+        return "no sign of life" if is_silent else "not running"
+
     def document(self) -> dict[str, Any]:
         """What `status --json` prints."""
         return {

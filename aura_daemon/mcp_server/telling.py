@@ -58,7 +58,7 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
     )
     counts = ", ".join(f"{count} {state}" for state, count in data.jobs.items() if count)
     nothing = "not known" if found.journal_error else "none"
-    lines = [f"daemon: {data.status or 'not running'}; jobs: {counts or nothing}"]
+    lines = [f"daemon: {data.status or found.absence}; jobs: {counts or nothing}"]
     if health is not None and is_fleet(health):
         lines += [_worker_line(worker) for worker in data.workers]
     elif data.running:

@@ -80,7 +80,7 @@ def change_of(seen: Seen) -> tuple[Any, ...]:
 def line_of(seen: Seen) -> str:
     """A look as one line of text."""
     status, health, counts = seen.status, seen.status.health, seen.status.job_counts or {}
-    words = [str(health.status) if health is not None and status.is_running else "not running"]
+    words = [str(health.status) if health is not None and status.is_running else status.absence]
     if status.is_running and health is not None and health.current is not None:
         words.append(f"running {health.current.source} ({health.current.kind})")
     words.append(f"{sum(counts.get(state, 0) for state in OPEN)} queued")
@@ -105,7 +105,7 @@ def _head(seen: Seen, width: int) -> Table:
     text = Text("aura-daemon  ", "bold")
     if health is None or not seen.status.is_running:
         last = f", last seen {span(heartbeat.age_s(health))} ago" if health is not None else ""
-        text.append("○ not running", "red").append(last, "dim")
+        text.append(f"○ {seen.status.absence}", "red").append(last, "dim")
     else:
         text.append(f"● {health.status}", f"bold {_STYLES[health.status]}")
         since = (seen.now - datetime.fromisoformat(health.since)).total_seconds() if health.since else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -134,6 +135,12 @@ def test_where_no_daemon_runs_the_last_results_stay() -> None:
     assert lines[0].startswith("aura-daemon  ○ not running, last seen ")
     assert "queue    4 wait for a daemon" in lines
     assert any("a-red-bicycle.png" in line for line in lines)
+
+
+def test_a_daemon_that_stands_still_is_told_from_one_that_ended() -> None:
+    stands_still = seen(health(pid=os.getpid(), heartbeat="2026-01-01T00:00:00+00:00"), is_running=False)
+    assert plain(stands_still)[0].startswith("aura-daemon  ○ no sign of life, last seen ")
+    assert line_of(stands_still).startswith("no sign of life, 4 queued")
 
 
 @pytest.mark.parametrize(
