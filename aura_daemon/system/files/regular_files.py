@@ -109,8 +109,9 @@ def asked_status(file: Path, *, below: Path | None = None) -> os.stat_result:
 
     NFS tells it from memory for 3 s to a minute, while others write to the file, and asks its server at every `open`.
     """
-    with suppress(OSError):  # whoever may not open it judges by what `lstat` tells
-        os.close(open_regular(file, below=below))
+    if sys.platform != "win32":  # there, who writes a file cannot rename it while it is open elsewhere
+        with suppress(OSError):  # whoever may not open it judges by what `lstat` tells
+            os.close(open_regular(file, below=below))
     return file.lstat()
 
 
