@@ -142,6 +142,9 @@ def _root_of(packet: bytes) -> _Element:
     """The elements of a packet; behind it there may be zeros."""
     if len(packet) > MOST_BYTES:
         raise CannotHold(f"its XMP has more than {MOST_BYTES:,} bytes")
+    packet = packet.rstrip(b"\0")
+    if b"\0" in packet:  # which expat takes for UTF-16, whatever it was told: places in it are none of bytes here
+        raise CannotHold("its XMP is not in UTF-8")
     parser = expat.ParserCreate("UTF-8", " ")
     opened: list[_Element] = []
     ended: list[_Element] = []
@@ -172,7 +175,7 @@ def _root_of(packet: bytes) -> _Element:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.StartDoctypeDeclHandler = refuse
     try:
-        parser.Parse(packet.rstrip(b"\0"), True)
+        parser.Parse(packet, True)
     except expat.ExpatError as error:
         raise CannotHold(f"its XMP is damaged ({error})") from None
     return ended[-1]
