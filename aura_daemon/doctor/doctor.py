@@ -40,8 +40,15 @@ class Doctor:
     def __init__(self, probe: TorchProbe) -> None:
         self._probe = probe
 
-    def examine(self, loaded: LoadedConfig, plan: PlanRequest | None, *, daemon_pid: int | None) -> Examination:
-        """`daemon_pid`: of the running daemon; None where none runs."""
+    def examine(
+        self,
+        loaded: LoadedConfig,
+        plan: PlanRequest | None,
+        *,
+        daemon_pid: int | None,
+        daemon_silent_s: float | None = None,
+    ) -> Examination:
+        """`daemon_pid`: of the running daemon; None where none runs. `daemon_silent_s`: see `DoctorReport`."""
         settings = loaded.settings
         folders = folders_of(settings)
         found = machine.machine(settings.inbox, folders, daemon_pid=daemon_pid)
@@ -67,6 +74,7 @@ class Doctor:
             configured_by=loaded.origin,
             device=settings.device,
             daemon_runs=daemon_pid is not None,
+            daemon_silent_s=daemon_silent_s,
             held_bytes=request.held_bytes,
             held_device_bytes=request.held_device_bytes,
             machine=found,

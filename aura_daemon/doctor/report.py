@@ -212,6 +212,7 @@ class DoctorReport(_ReportModel):
     configured_by: str
     device: str = Field(description="as configured")
     daemon_runs: bool
+    daemon_silent_s: float | None = Field(None, description="how long its process, though there, has written nothing")
     held_bytes: int = Field(description="host memory of the running daemon's worker")
     held_device_bytes: int
     machine: Machine

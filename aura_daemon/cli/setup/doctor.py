@@ -15,13 +15,13 @@ from rich.text import Text
 
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.status import running_health
 from aura_daemon.doctor import report
 from aura_daemon.doctor.doctor import Doctor
 from aura_daemon.doctor.probe import TorchProbe
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.readable import download_text
+from aura_daemon.health import heartbeat
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
 from aura_daemon.system.sandbox.plan import SandboxMode
 
@@ -44,11 +44,15 @@ def doctor(
     """0 where all is well, 1 where something should be mended. `probe`: who asks torch; by default a child process."""
     loaded = load(config)
     plan_request = requested_plan(loaded.settings, plan, batch, model)
-    health = running_health(loaded.settings.state_folder())
+    health = heartbeat.read(loaded.settings.state_folder())
     has_audience = sys.stderr.isatty() and not as_json
     with Console(stderr=True).status("asking torch what it finds here …") if has_audience else nullcontext():
-        daemon_pid = health.pid if health is not None else None
-        examination = Doctor(probe or TorchProbe()).examine(loaded, plan_request, daemon_pid=daemon_pid)
+        examination = Doctor(probe or TorchProbe()).examine(
+            loaded,
+            plan_request,
+            daemon_pid=health.pid if health is not None and heartbeat.is_alive(health) else None,
+            daemon_silent_s=heartbeat.age_s(health) if health is not None and heartbeat.is_silent(health) else None,
+        )
     for text in examination.log:
         print(text, file=sys.stderr)
     document = examination.report
@@ -102,7 +106,9 @@ def _rendered(document: report.DoctorReport) -> Iterator[Text | Table]:
 def _facts(document: report.DoctorReport) -> Iterator[tuple[str, str]]:
     machine, answer = document.machine, document.findings
     yield "configured", f"by {escaped(document.configured_by)}"
-    yield "daemon", "runs" if document.daemon_runs else "not running"
+    silence_s = document.daemon_silent_s
+    absence = "not running" if silence_s is None else f"no sign of life for {silence_s:.0f} s"
+    yield "daemon", "runs" if document.daemon_runs else absence
     for fact in _gpus(machine):
         yield "GPU", fact
     if answer is not None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -247,6 +248,21 @@ def test_a_running_daemons_memory_counts_as_free(
     report = DoctorReport.model_validate_json(capsys.readouterr().out)
     assert report.daemon_runs
     assert report.held_bytes >= holding_worker
+
+
+def test_a_daemon_that_stands_still_is_a_finding(
+    house: House, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.drain()
+    document = heartbeat.read(house.state)
+    assert document is not None
+    long_ago = (datetime.now(UTC) - timedelta(minutes=3)).isoformat()
+    still = document.model_copy(update={"status": Status.OK, "pid": os.getpid(), "heartbeat": long_ago})
+    (house.state / heartbeat.FILE_NAME).write_bytes(still.to_json())
+    assert doctor(None, probe=recorded()) == 1
+    printed = capsys.readouterr().out
+    assert "daemon      no sign of life for 18" in printed
+    assert "mend  the daemon's process is there, and gave no sign of life for 18" in printed
 
 
 def test_a_journal_that_cannot_be_read_is_no_measurement(
