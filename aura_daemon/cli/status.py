@@ -11,7 +11,7 @@ from aura_daemon.config.loading import load
 from aura_daemon.daemon.status import models_text, read_status, since_text
 from aura_daemon.errors import with_mend
 from aura_daemon.health import heartbeat
-from aura_daemon.health.document import Health
+from aura_daemon.health.document import Health, Status
 from aura_daemon.health.worker_table import is_fleet, troubles, worker_counts, worker_table
 from aura_daemon.jobs.lifecycle import OPEN
 
@@ -71,6 +71,8 @@ def _print_workers(health: Health) -> None:
 def _print_health(health: Health, *, is_running: bool) -> None:
     if is_running:
         print(f"daemon     {health.status} since {health.since}")
+        if health.status is Status.PAUSED and health.last_error:
+            print(f"paused     {health.last_error}")
     elif heartbeat.is_silent(health):
         told = f"no sign of life for {heartbeat.age_s(health):.0f} s from process {health.pid}"
         print(f"daemon     {told}: it waits for a share whose server is away, hangs, or was killed")

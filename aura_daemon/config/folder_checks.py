@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.system import private_state
+from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.permissions import user_id, why_denied, why_shut
 
 FIRST_PERSON_ID: Final = 1000
@@ -22,16 +23,20 @@ DYNAMIC_IDS: Final = range(61184, 65520)
 """User ids that systemd gives to services with DynamicUser."""
 
 
-def check_folders(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:
+def check_folders(loaded: LoadedConfig, *, makes_named: bool = False, waits: bool = False) -> tuple[Problem, ...]:
     """Problems of the folders; makes the default inbox and outbox and the state folder where they are missing.
 
-    `makes_named`: inbox and outbox are made too where the user has named them.
+    `makes_named`: inbox and outbox are made too where the user has named them. `waits`: otherwise, a named one that a
+    daemon has worked on may be away.
     """
-    problems = list(misplaced(loaded, makes_named=makes_named))
+    awaited = _awaited(loaded) if waits and not makes_named else ()
+    problems = list(misplaced(loaded, makes_named=makes_named, awaited=awaited))
     if problems:
         return tuple(problems)
     settings = loaded.settings
     for key, folder in folders_of(settings).items():
+        if key in awaited:
+            continue
         try:
             if key == "state":
                 private_state.make(folder)
@@ -49,6 +54,14 @@ def check_folders(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[P
     return tuple(problems)
 
 
+def _awaited(loaded: LoadedConfig) -> tuple[str, ...]:
+    """The keys of the named folders that are away, and were there when a daemon last ran."""
+    folders = folders_of(loaded.settings)
+    state = folders.pop("state")
+    named = {key: folder for key, folder in folders.items() if key in loaded.named_folders}
+    return tuple(key for key, folder in named.items() if MountGuard(folder, state).is_awaited())
+
+
 def _shut(folder: Path, *, within: Sequence[str]) -> list[str]:
     """Why this user may not use a folder, or folders of ours in it; without such folders it is only read."""
     if why := why_shut(folder, "rwx" if within else "rx"):
@@ -56,14 +69,17 @@ def _shut(folder: Path, *, within: Sequence[str]) -> list[str]:
     return [f"{folder / name} {why}" for name in within if (why := why_shut(folder / name, "rwx"))]
 
 
-def misplaced(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:
+def misplaced(loaded: LoadedConfig, *, makes_named: bool = False, awaited: Collection[str] = ()) -> tuple[Problem, ...]:
     """Problems of folders that are too wide, overlap, or are missing though the user named them; makes nothing.
 
-    `makes_named`: they will be made, so that it is no problem that they are missing.
+    `makes_named`: they will be made, so that it is no problem that they are missing. `awaited`: keys of those that may
+    be missing.
     """
     folders = folders_of(loaded.settings)
     problems: list[Problem] = []
     for key, folder in folders.items():
+        if key in awaited:
+            continue
         exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
         if exists and not is_folder:
             problems.append(Problem(key=key, message=f"{folder} is not a folder"))

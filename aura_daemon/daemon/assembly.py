@@ -49,15 +49,16 @@ from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.prestart import Prestart, Prestarter
 
 
-def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedConfig:
+def settings_of(config: Path | None, *, makes_folders: bool = False, waits: bool = False) -> LoadedConfig:
     """The configuration, its folders and files checked; raises UserError with every problem.
 
     `makes_folders`: an inbox and an outbox that are missing are made, even where the configuration names them.
+    `waits`: those that a daemon has worked on may be away; they are waited for.
     """
     loaded = load(config)
     settings = loaded.settings
     problems = (
-        *check_folders(loaded, makes_named=makes_folders),
+        *check_folders(loaded, makes_named=makes_folders, waits=waits),
         *check_monitoring(settings),
         *check_workers(settings),
     )
@@ -89,12 +90,14 @@ def assemble_daemon(
     inbox, outbox, state = settings.inbox, settings.outbox, settings.state_folder()
     private_state.make(state)
     private_state.tighten(state, is_managed=settings.state_is_managed)
+    inbox_guard, outbox_guard = MountGuard(inbox, state), MountGuard(outbox, state)
+    inbox_is_there = not inbox_guard.absence()
     choice = choose(settings.sources, inbox)
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
-    logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
-    inbox_guard, outbox_guard = MountGuard(inbox, state), MountGuard(outbox, state)
+    if inbox_is_there:
+        logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
     lock = InstanceLock(inbox, state)
-    lock.acquire(inbox_is_there=not inbox_guard.absence())
+    lock.acquire(inbox_is_there=inbox_is_there)
     journal = Journal(state / FILE_NAME)
     control_socket, wakeup = ControlSocket(state), WakeupPipe()
     extensions: Sequence[Extension] = ()
@@ -197,6 +200,7 @@ def assemble_daemon(
             listeners=listeners,
             extensions=extensions,
             drain=drain,
+            is_provisional=not inbox_is_there,
         )
     finally:
         for extension in extensions:

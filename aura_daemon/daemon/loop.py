@@ -77,9 +77,11 @@ class Daemon:
     listeners: Sequence[Listener]
     extensions: Sequence[Extension]
     drain: bool
+    is_provisional: bool
+    """The inbox was away at the start: another daemon, which can see what is to become of sources, takes over later."""
     _is_stopping: bool = field(init=False, default=False)
     _is_to_reload: bool = field(init=False, default=False)
-    _hands_over: bool = field(init=False, default=False)
+    hands_over: bool = field(init=False, default=False)
     """Another daemon continues with the same workers after this one."""
     _reload: Callable[[], bool] = field(init=False, default=lambda: False)
     _has_recovered: bool = field(init=False, default=False)
@@ -137,25 +139,28 @@ class Daemon:
         self._is_to_turn_again = self._is_waited_for = False
         try:
             self._look_after_folders()
+            if self.is_provisional and not self._is_paused:
+                self.hands_over = True
+                return True
             for received in self.control_socket.receive():
                 self.control_socket.answer(received, self.carry_out(received.command))
             self.dispatcher.collect()
             if not self._is_paused and self.can_journal() and self._recover():
-                if self.dispatcher.outcomes.has_fresh and not self._hands_over:
+                if self.dispatcher.outcomes.has_fresh and not self.hands_over:
                     self.dispatcher.dispatch()  # the worker goes on while its last results are delivered
                 self.dispatcher.outcomes.settle()
                 self.receiver.claim()
-                self._is_to_turn_again = not self._hands_over and self.dispatcher.dispatch()
+                self._is_to_turn_again = not self.hands_over and self.dispatcher.dispatch()
                 self.receiver.dispose()
             self.dispatcher.unload()
             self._write_health_if_due()
             if self._is_to_reload and not self.holdups.has_failed(JOURNAL):  # the next daemon could not open it
                 self._is_to_reload = False
                 self._tell(DaemonPhase.RELOADING)
-                self._hands_over = self._reload()
-                if not self._hands_over or self.pool.is_running:  # else the daemon that follows at once says so
+                self.hands_over = self._reload()
+                if not self.hands_over or self.pool.is_running:  # else the daemon that follows at once says so
                     self._tell(DaemonPhase.WATCHING)
-            if self._hands_over and not self.pool.is_running:
+            if self.hands_over and not self.pool.is_running:
                 return True
             return self.drain and self._is_drained() and self._have_finished()
         except JournalRefused as error:  # in the middle of a step: everything is recovered as after a crash
@@ -283,8 +288,8 @@ class Daemon:
 
     def shut_down(self) -> None:
         """Starts no more jobs; the running ones end within `stop_timeout` or are queued again."""
-        self._hands_over = self._hands_over and not self._is_stopping  # stopped meanwhile: no other daemon takes over
-        if not self._hands_over:
+        self.hands_over = self.hands_over and not self._is_stopping  # stopped meanwhile: no other daemon takes over
+        if not self.hands_over:
             self._tell(DaemonPhase.STOPPING)
         self.health.is_stopping = True
         self.health.change()
@@ -303,10 +308,10 @@ class Daemon:
         with suppress(JournalRefused):  # the next start recovers the rest
             self.dispatcher.give_back()
             self.receiver.dispose()
-        if not self._hands_over:
+        if not self.hands_over:
             self.pool.stop(timeout_s=1.0)
         self.watcher.stop()
-        self.health.is_stopped = not self._hands_over
+        self.health.is_stopped = not self.hands_over
         self._write_health()
 
     def _extensions_work(self) -> None:

@@ -38,7 +38,7 @@ def supervise(
     Returns the summary, and the signal that stopped the last daemon. `worker_log_level`: None means as configured.
     `makes_folders`: as in `settings_of`, at the start; a configuration that is read again names folders that are there.
     """
-    loaded = settings_of(config, makes_folders=makes_folders)
+    loaded = settings_of(config, makes_folders=makes_folders, waits=not drain)
     pool = _configured_pool(loaded, log_format, worker_log_level)
     handler = SignalHandler(reloads=not drain and not os.isatty(0))
     done = failed = 0
@@ -48,12 +48,12 @@ def supervise(
             handler.watch_over(daemon)
             summary = daemon.run(reload=reload.try_now)
         done, failed = done + summary.done, failed + summary.failed
-        if reload.loaded is None or handler.stopped_by is not None:
+        if not daemon.hands_over or handler.stopped_by is not None:
             break
-        if worker_settings(reload.loaded.settings) != worker_settings(loaded.settings):
+        before, loaded = loaded, reload.loaded or loaded
+        if worker_settings(loaded.settings) != worker_settings(before.settings):
             pool.stop(1.0)
-            pool = _configured_pool(reload.loaded, log_format, worker_log_level)
-        loaded = reload.loaded
+            pool = _configured_pool(loaded, log_format, worker_log_level)
     pool.stop(0.0)
     logger.info("stopped: {} done, {} failed, {} waiting", done, failed, summary.waiting)
     return summary, handler.stopped_by
@@ -80,7 +80,7 @@ class ConfigReload:
     def try_now(self) -> bool:
         """Reads the configuration; True where a daemon with a changed one is to take over."""
         try:
-            loaded = settings_of(self._config)
+            loaded = settings_of(self._config, waits=True)
         except UserError as error:
             for problem in error.problems:
                 logger.error("the configuration is refused, the old one stays: {}", problem)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, assert_never
 
+from aura_daemon.service.mount_units import mount_units
 from aura_daemon.service.plan import WRITTEN_BY, Cluster, GpuKind, Network, Scope, ServicePlan, lies_in_homes, writable
 
 WATCHDOG_S: Final = 180
@@ -52,8 +53,13 @@ def unit_text(plan: ServicePlan) -> str:
 
 def _unit(plan: ServicePlan) -> Iterator[str]:
     yield f"Description={_specified(plan.description)}"
-    places = [plan.inbox, plan.outbox, *([plan.state] if plan.state is not None else [])]
-    yield f"RequiresMountsFor={_paths(places)}"
+    if plan.state is not None:
+        yield f"RequiresMountsFor={_paths([plan.state])}"
+    if plan.scope is Scope.SYSTEM:
+        mounts = " ".join(mount_units((plan.inbox, plan.outbox)))
+        yield "# What inbox and outbox are mounted from comes first; where it does not come, the daemon waits for it."
+        yield f"Wants={mounts}"
+        yield f"After={mounts}"
     if plan.scope is Scope.SYSTEM and plan.network is Network.FULL:
         yield "Wants=network-online.target"
         yield "After=network-online.target" + (" aura-ray.service" if plan.cluster is Cluster.JOINED else "")

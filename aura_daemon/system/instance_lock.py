@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+from loguru import logger
 
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.system.durable_files import is_writable
 from aura_daemon.system.private_state import FILE_MODE
+from aura_daemon.system.processes.running import is_ending
 from aura_daemon.system.windows import needs_wsl2
+
+LOOK_S: Final = 0.2
+"""Seconds between two looks at a lock whose holder is ending."""
 
 
 class InstanceLock:
@@ -23,7 +31,10 @@ class InstanceLock:
         self._descriptors: dict[str, int] = {}
 
     def acquire(self, *, inbox_is_there: bool = True) -> None:
-        """Takes the locks; raises UserError with the process that holds one. `renew` locks an absent inbox later."""
+        """Takes the locks; raises UserError with the process that holds one. `renew` locks an absent inbox later.
+
+        A process that is ending is waited for: on NFS that may take until its server is back.
+        """
         try:
             if inbox_is_there:
                 self.renew()
@@ -54,24 +65,39 @@ def _lock(file: Path, key: str, folder: Path, mode: int) -> int:
     """Locks a file and returns its descriptor; raises UserError where another process holds it, or another user."""
     if sys.platform == "win32":
         raise needs_wsl2()
-    import fcntl
-
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode)
     except PermissionError:
         message = f"{file} cannot be written: chown all of {file.parent} to the user that runs aura-daemon"
         raise UserError([Problem(key=key, message=message)]) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        message = f"another aura-daemon (process {holder}) works on {folder}; stop it first, or use its outbox"
-        raise UserError([Problem(key=key, message=message)]) from None
+    awaited = ""
+    while not _takes(descriptor):
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        if not (holder.isdecimal() and is_ending(int(holder))):
+            os.close(descriptor)
+            message = f"another aura-daemon (process {holder}) works on {folder}; stop it first, or use its outbox"
+            raise UserError([Problem(key=key, message=message)])
+        if holder != awaited:
+            logger.warning("process {}, which is ending, works on {} still: it is waited for", holder, folder)
+        awaited = holder
+        time.sleep(LOOK_S)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
+
+
+def _takes(descriptor: int) -> bool:
+    """Whether this process holds the lock now: False where another one has it."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
@@ -79,12 +105,5 @@ def try_lock(file: Path) -> Iterator[bool]:
     """Whether this process holds the lock meanwhile: False where another one has it."""
     if sys.platform == "win32":
         raise needs_wsl2()
-    import fcntl
-
     with file.open("a") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield _takes(opened.fileno())

@@ -75,6 +75,17 @@ class MountGuard:
                     return f"{place} {why}"
             return f"{self.folder} is away: {error.strerror}"
 
+    def is_awaited(self) -> bool:
+        """Whether a folder that was marked is missing now, as that of a server that starts later than this machine."""
+        if self._mount is None:
+            return False
+        try:
+            return bool(self._absence())
+        except PermissionError:  # a bare mount point may be root's
+            return mount_of(self.folder) != self._mount
+        except OSError:
+            return True
+
     def _absence(self) -> str:
         if not self.folder.is_dir():
             return f"{self.folder} is away"

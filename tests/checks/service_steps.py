@@ -63,6 +63,7 @@ def main() -> None:
         ("upgraded in a job: `service install` again", upgraded, False),
         ("HOME is the state folder", home_is_state, False),
         ("MemoryDenyWriteExecute=yes", no_code, False),
+        ("started before its share can be mounted", mounted_later, False),
         ("stopped, in a job", stopped, True),
         ("`service uninstall`", removed, True),
         ("a person's service, `--user`", persons, False),
@@ -290,6 +291,38 @@ def no_code() -> str:
     call("systemctl", "restart", UNIT)
     until(lambda: (OUTBOX / "no-code.json").exists(), "no-code.json")
     return f"the job waits (“{status[:90]}…”); without that line it is done"
+
+
+def mounted_later() -> str:
+    """As after a power cut: the machine is up before its NAS."""
+    call("systemctl", "stop", UNIT)
+    share, unit = Path("/srv/share"), Path("/run/systemd/system/srv-aura.mount")
+    TOP.rename(share)
+    TOP.mkdir()
+    unit.write_text(f"[Mount]\nWhat=none\nWhere={TOP}\nType=tmpfs\nOptions=size=wrong\n")
+    call("systemctl", "daemon-reload")
+    call("systemctl", "start", UNIT)
+    expect(run("systemctl", "is-failed", unit.name).returncode == 0, "the share was not to be mounted first")
+    until(lambda: "paused" in shown("StatusText"), "paused")
+    status = shown("StatusText")
+    expect(is_active() and not any(TOP.iterdir()), "something was made in the bare mount point")
+    (share / "inbox" / "late.yaml").write_text("prompt: a red circle\n")
+    unit.write_text(f"[Mount]\nWhat={share}\nWhere={TOP}\nType=none\nOptions=bind\n")
+    call("systemctl", "daemon-reload")
+    call("systemctl", "start", unit.name)
+    until(lambda: (OUTBOX / "late.json").exists(), "late.json")
+    call("umount", "--lazy", str(TOP))
+    until(lambda: "paused" in shown("StatusText"), "paused again")
+    call("systemctl", "start", unit.name)
+    drop("later.yaml", "prompt: a red circle\n")
+    until(lambda: (OUTBOX / "later.json").exists(), "later.json")
+    call("systemctl", "stop", UNIT, unit.name)
+    unit.unlink()
+    TOP.rmdir()
+    share.rename(TOP)
+    call("systemctl", "daemon-reload")
+    call("systemctl", "start", UNIT)
+    return f"active without it (“{status}”), and goes on once it is mounted; the same after it was unmounted"
 
 
 def stopped() -> str:

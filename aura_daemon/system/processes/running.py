@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Final
+
+PF_EXITING: Final = 0x4
+"""Flag of a process that runs no more code of its own (include/linux/sched.h)."""
 
 
 def exists(pid: int) -> bool:
@@ -22,6 +27,18 @@ def exists(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     return True
+
+
+def is_ending(pid: int, *, proc: Path = Path("/proc")) -> bool:
+    """Whether a process has ended but for what it holds; where `proc` is not Linux's, nobody knows: False.
+
+    One that holds a lock on NFS stays so, whatever signal it gets, until its server is back.
+    """
+    try:
+        fields = (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return bool(int(fields[6]) & PF_EXITING)
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def niceness() -> int:

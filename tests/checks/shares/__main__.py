@@ -76,16 +76,15 @@ def _is_good(kind: str) -> bool:
 def told(kind: str) -> tuple[list[list[Any]], str]:
     """The rows that the machine tells, and all that it says."""
     with tempfile.TemporaryDirectory(prefix="aura-share-") as folder:
-        ran = subprocess.run(
-            [*machine.command("tests.checks.shares.guest", folder=Path(folder), memory=MEMORY), kind],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=machine.environment(Path(folder)),
-            timeout=LIMIT_S,
-            check=False,
-        )
-    log = ran.stdout.decode(errors="replace")
+        command = [*machine.command("tests.checks.shares.guest", folder=Path(folder), memory=MEMORY), kind]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        try:
+            said = subprocess.run(
+                command, env=machine.environment(Path(folder)), timeout=LIMIT_S, check=False, **streams
+            ).stdout
+        except subprocess.TimeoutExpired as error:
+            said = (error.stdout or b"") + f"\nnot ended within {LIMIT_S:g} s\n".encode()
+    log = said.decode(errors="replace")
     return [json.loads(line.partition(MARK)[2]) for line in log.splitlines() if line.startswith(MARK)], log
 
 

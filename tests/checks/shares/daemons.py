@@ -39,9 +39,15 @@ class LightDaemon:
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         """`run`, from its first look to its end."""
+        with self.starting() as daemon:
+            wait(lambda: self.health().get("pid") == daemon.pid, "the daemon runs")
+            yield daemon
+
+    @contextmanager
+    def starting(self) -> Iterator[subprocess.Popen[bytes]]:
+        """`run`, from its start to its end: whatever keeps it from looking."""
         with subprocess.Popen(**self._started("run")) as daemon:
             try:
-                wait(lambda: self.health().get("pid") == daemon.pid, "the daemon runs")
                 yield daemon
             finally:
                 daemon.terminate()

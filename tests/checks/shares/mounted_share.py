@@ -6,11 +6,15 @@ import errno
 import fcntl
 import os
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.service.systemd_unit import ABORT_S
 from tests.checks.shares.daemons import LightDaemon, delivered
 from tests.checks.shares.rows import say, wait
 from tests.checks.shares.server import PLACE, SERVED, Server, answers
@@ -65,17 +69,50 @@ def tell(server: Server) -> None:
         drop(inbox / "after.yaml", "prompt: after\n")
         time.sleep(OUTAGE_S)
         is_good = not answers(server) and not (outbox / "after.json").exists() and process.poll() is None
-        said = daemon.ran("status").stdout.splitlines()
-        told = "; ".join(" ".join(line.split()) for line in said if line.startswith(("daemon ", "held up ")))
-        say(PART, f"the server is gone for {OUTAGE_S:g} s", f"nothing is drawn; `status`: {told}", is_good=is_good)
+        told = f"nothing is drawn; {status_line(daemon)}"
+        say(PART, f"the server is gone for {OUTAGE_S:g} s", told, is_good=is_good)
         server.start()
         took = wait((outbox / "after.json").exists, "after.yaml is drawn")
         say(PART, "the server comes back", f"drawn {took} after its start", is_good=True)
-    wanted |= {f"{name}.{kind}" for name in ("slow", "client", "after") for kind in ("png", "json")}
+
+        server.stop()
+        drop(inbox / "restarted.yaml", "prompt: restarted\n")
+        say_killed(process)
+        with daemon.starting() as next_process:
+            time.sleep(OUTAGE_S)
+            code = next_process.poll()
+            told = f"it waits; {status_line(daemon)}" if code is None else f"exit code {code}"
+            say(PART, f"started anew meanwhile, for {OUTAGE_S:g} s", told, is_good=code is None)
+            server.start()
+            took = wait((outbox / "restarted.json").exists, "restarted.yaml is drawn")
+            say(PART, "the server comes back", f"drawn {took} after its start", is_good=True)
+    wanted |= {f"{name}.{kind}" for name in ("slow", "client", "after", "restarted") for kind in ("png", "json")}
     found = delivered(outbox)
-    told = f"exit code {process.returncode}; not as it should be: {sorted(found ^ wanted)}"
-    is_good = process.returncode == 0 and found == wanted
+    told = f"exit code {next_process.returncode}; not as it should be: {sorted(found ^ wanted)}"
+    is_good = next_process.returncode == 0 and found == wanted
     say(PART, "in the end each result is there once", told, is_good=is_good)
+
+
+def status_line(daemon: LightDaemon) -> str:
+    """What `status` says of the daemon itself."""
+    said = daemon.ran("status").stdout.splitlines()
+    told = "; ".join(" ".join(line.split()) for line in said if line.startswith(("daemon ", "held up ")))
+    return f"`status`: {told}"
+
+
+def say_killed(process: subprocess.Popen[bytes]) -> None:
+    """Ends the daemon as systemd does where its watchdog is not fed. On NFS it cannot give its lock back."""
+    for send in (lambda: process.send_signal(signal.SIGABRT), process.kill):
+        send()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ABORT_S)
+    code = process.poll()
+    told = (
+        f"it cannot end, and is there after {2 * ABORT_S} s"
+        if code is None
+        else f"it ends by {signal.Signals(-code).name}"
+    )
+    say(PART, "gone again; SIGABRT, then SIGKILL, as by systemd", told, is_good=code is None or code < 0)
 
 
 def capabilities(folder: Path) -> dict[str, str]:

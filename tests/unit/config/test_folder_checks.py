@@ -10,6 +10,7 @@ import pytest
 
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, load
+from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.permissions import user_name
 from tests.support.plain_user import NOBODY, as_a_plain_user
 
@@ -172,3 +173,35 @@ def test_what_modes_allow_and_the_system_refuses_is_not_blamed_on_modes(
     told = problems(loaded)
     assert [one.split(": ")[0] for one in told] == ["outbox", "state"]
     assert all(" cannot be written: it belongs to " in one and "shuts out" in one for one in told)
+
+
+@pytest.mark.parametrize("key", ["inbox", "outbox"])
+def test_a_folder_that_a_daemon_has_worked_on_may_be_away_and_a_new_one_may_not(
+    place: Path, loaded: LoadedConfig, key: str
+) -> None:
+    folder, share = place / "ours" / key, place / "share"
+    share.mkdir()
+    folder.rmdir()
+    wanted = f"{key}: {folder} does not exist: make it, or mount what belongs there"
+    (new,) = check_folders(loaded, waits=True)
+    assert str(new).startswith(wanted)
+    folder.mkdir()
+    assert MountGuard(folder, place / "ours" / "state").mark()
+    folder.rename(share / key)
+    assert check_folders(loaded, waits=True) == ()
+    assert not folder.exists()
+    (known,) = check_folders(loaded)
+    assert str(known).startswith(wanted)
+    assert check_folders(loaded, waits=True, makes_named=True) == ()
+    assert folder.exists()
+
+
+@pytest.mark.parametrize("key", ["inbox", "outbox"])
+def test_a_known_folder_that_is_shut_is_not_waited_for(place: Path, loaded: LoadedConfig, key: str) -> None:
+    folder = place / "ours" / key
+    assert MountGuard(folder, place / "ours" / "state").mark()
+    with as_a_plain_user(owning=place / "ours"):
+        folder.chmod(0o000)
+        (told,) = [str(problem) for problem in check_folders(loaded, waits=True)]
+        folder.chmod(0o700)
+    assert told.startswith(f"{key}: {folder} cannot be listed")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from aura_daemon.cli.status import status
 from aura_daemon.daemon.status import DaemonStatus, models_text, read_status
-from aura_daemon.health.document import CurrentJob, Holdup, WorkerState
+from aura_daemon.health.document import CurrentJob, Holdup, Status, WorkerState
 from aura_daemon.jobs.results import FailureKind
 from tests.support.health_documents import worker
 from tests.support.house import House, fail
@@ -142,6 +143,20 @@ def test_of_a_daemon_that_says_nothing_more_status_tells_since_when_and_what_may
     assert status(config, as_json=False) == 0
     printed = capsys.readouterr().out
     assert f" s from process {os.getpid()}: it waits for a share whose server is away, hangs" in printed
+
+
+def test_of_a_daemon_that_is_paused_status_tells_which_folder_is_away(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.drain()
+    now = datetime.now(UTC).isoformat()
+    paused = document(Status.PAUSED, pid=os.getpid(), heartbeat=now)
+    paused = paused.model_copy(update={"last_error": "/nas/inbox is away"})
+    (house.state / "health.json").write_bytes(paused.to_json())
+    config = house.root / "aura.yaml"
+    config.write_text(f"inbox: {house.inbox}\noutbox: {house.outbox}\nstate: {house.state}\n")
+    assert status(config, as_json=False) == 0
+    assert "paused     /nas/inbox is away\n" in capsys.readouterr().out
 
 
 def test_status_prints_several_workers_as_a_table_and_one_as_before(

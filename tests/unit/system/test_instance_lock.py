@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.errors import UserError
+from aura_daemon.system import instance_lock
 from aura_daemon.system.instance_lock import InstanceLock
 from tests.conftest import Mount
 from tests.support.house import House
@@ -33,6 +34,27 @@ def test_the_second_one_is_refused_and_told_whose_it_is(house: House) -> None:
     first.release()
     second.acquire()
     second.release()
+
+
+def test_one_that_is_ending_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    """As a killed daemon whose lock lies on NFS, until the server is back."""
+    first, second = InstanceLock(house.inbox, house.state), InstanceLock(house.inbox, house.root / "other")
+    first.acquire()
+    looks: list[int] = []
+
+    def is_ending(pid: int) -> bool:
+        looks.append(pid)
+        if len(looks) == 3:
+            first.release()
+        return True
+
+    monkeypatch.setattr(instance_lock, "is_ending", is_ending)
+    second.acquire()
+    second.release()
+    assert looks == [os.getpid()] * 3
+    assert [line for line in log if "is ending" in line] == [
+        f"WARNING process {os.getpid()}, which is ending, works on {house.inbox} still: it is waited for"
+    ]
 
 
 def test_two_inboxes_cannot_share_one_state_folder(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,6 +44,21 @@ def test_a_new_folder_is_marked_and_known_and_one_without_its_marker_on_another_
     (house.inbox / MARKER).touch()  # the user says that it is the right one
     assert later.absence() == ""
     assert later.mark()
+
+
+def test_a_known_folder_is_awaited_while_its_server_does_not_answer_and_an_unknown_one_is_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = MountGuard(house.inbox, house.state)
+    assert guard.mark()
+    assert not guard.is_awaited()
+
+    def away(folder: Path) -> bool:
+        raise OSError(errno.EHOSTDOWN, "Host is down", str(folder))
+
+    monkeypatch.setattr(Path, "is_dir", away)
+    assert guard.is_awaited()
+    assert not MountGuard(house.inbox, house.root / "other-state").is_awaited()
 
 
 def test_a_folder_made_anew_in_the_same_place_is_a_new_one(house: House) -> None:
@@ -137,6 +153,59 @@ def test_a_daemon_started_before_its_mount_waits_for_it_and_writes_nothing_meanw
         assert program.end() == 0
     finally:
         program.close()
+
+
+@pytest.mark.parametrize("which", ["inbox", "outbox"])
+def test_a_daemon_started_before_the_share_its_folders_lie_on_waits_for_it_and_makes_nothing(
+    house: House, which: str
+) -> None:
+    house.drop("cat.yaml")
+    assert house.drain().done == 1
+    house.drop("dog.yaml")
+    place, share = house.root / which, house.root / "share"
+    place.rename(share)
+    told = Program(house).call("once")
+    assert told.returncode == 2
+    assert f"{place} does not exist: make it, or mount what belongs there" in told.stderr
+    program = Program(house)
+    program.start("run")
+    try:
+        program.until(lambda: program.health().get("status") == Status.PAUSED)
+        assert f"paused: {place} is away" in program.log()
+        assert not place.exists()
+        share.rename(place)
+        program.until(lambda: "dog.json" in house.results())
+        house.drop("bird.yaml")
+        program.until(lambda: house.archived() == ["bird.yaml", "cat.yaml", "dog.yaml"])
+        assert program.health()["status"] == Status.OK
+        assert program.end() == 0
+    finally:
+        program.close()
+    assert house.failed() == house.temporary() == []
+
+
+def test_what_becomes_of_sources_is_chosen_when_the_inbox_is_there(house: House, mount: Mount) -> None:
+    """On a bare mount point there is no mark of a two-way sync tool: files would be moved away on every device."""
+    disk = house.root / "disk"
+    disk.mkdir()
+    mount(house.inbox, "--bind", str(disk))
+    (disk / ".stfolder").mkdir()
+    house.drain()
+    subprocess.run(["umount", str(house.inbox)], check=True)
+    program = Program(house)
+    program.start("run")
+    try:
+        program.until(lambda: program.health().get("status") == Status.PAUSED)
+        mount(house.inbox, "--bind", str(disk))
+        house.drop("cat.yaml")
+        program.until(lambda: "cat.json" in house.results())
+        program.until(lambda: program.health()["sources"] == "keep")
+        assert ".stfolder says that Syncthing keeps this inbox in step" in program.log()
+        assert program.end() == 0
+    finally:
+        program.close()
+    assert house.waiting() == ["cat.yaml"]
+    assert house.archived() == []
 
 
 @pytest.mark.parametrize("which", ["inbox", "outbox"])
