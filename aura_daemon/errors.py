@@ -68,6 +68,10 @@ class BrokenState(AuraError):
     """The machine or our own records are not as they must be: a bug or a broken disk, never a mistake of the user."""
 
 
+class StateRefused(BrokenState):
+    """The disk of the state folder refuses what a start takes (full, read-only, broken); a later try may succeed."""
+
+
 def with_mend(message: str, mend: str) -> str:
     """What went wrong and what the user can do, as two sentences."""
     if not mend:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from loguru import logger
@@ -27,7 +27,7 @@ from aura_daemon.dispatch.worker_faults import WorkerFaults
 from aura_daemon.errors import UserError
 from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import Holdups
-from aura_daemon.health.listener import Extension, Listener
+from aura_daemon.health.listener import Listener
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.hooks.programs import missing_programs
 from aura_daemon.intake.assembly import assemble_intake
@@ -96,12 +96,13 @@ def assemble_daemon(
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
     if inbox_is_there:
         logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
-    lock = InstanceLock(inbox, state)
-    lock.acquire(inbox_is_there=inbox_is_there)
-    journal = Journal(state / FILE_NAME)
-    control_socket, wakeup = ControlSocket(state), WakeupPipe()
-    extensions: Sequence[Extension] = ()
-    try:
+    with ExitStack() as stack:
+        lock = InstanceLock(inbox, state)
+        lock.acquire(inbox_is_there=inbox_is_there)
+        stack.callback(lock.release)
+        journal = stack.enter_context(closing(Journal(state / FILE_NAME)))
+        control_socket = stack.enter_context(closing(ControlSocket(state)))
+        wakeup = stack.enter_context(closing(WakeupPipe()))
         clock = SteadyClock(not_before=journal.last_claim())
         watcher = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
         keeps = choice.disposition is SourcePolicy.KEEP
@@ -122,6 +123,8 @@ def assemble_daemon(
             log_file=log_file_of(settings),
             drain=drain,
         )
+        for extension in extensions:
+            stack.callback(extension.close)
         health = HealthRecorder(
             settings=settings,
             writer=HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),
@@ -202,10 +205,3 @@ def assemble_daemon(
             drain=drain,
             is_provisional=not inbox_is_there,
         )
-    finally:
-        for extension in extensions:
-            extension.close()
-        wakeup.close()
-        control_socket.close()
-        journal.close()
-        lock.release()

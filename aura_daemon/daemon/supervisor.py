@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from loguru import logger
 
 from aura_daemon import __version__
+from aura_daemon.backoff import Backoff
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import assemble_daemon, log_file_of, settings_of, worker_settings
 from aura_daemon.daemon.loop import Daemon, Summary
-from aura_daemon.errors import UserError
+from aura_daemon.errors import StateRefused, UserError
 from aura_daemon.health.listener import Listener
 from aura_daemon.system import logs
 from aura_daemon.system.processes.stop_signals import HANG_UP
 from aura_daemon.workers.assembly import assemble_workers
 from aura_daemon.workers.pool import WorkerPool
+
+DISK_FAULTS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What a disk refuses until somebody has made room, or mounted it anew."""
+
+LOOK_S: Final = 0.5
+"""Seconds between two looks whether a signal has come."""
 
 
 def supervise(
@@ -42,9 +52,13 @@ def supervise(
     pool = _configured_pool(loaded, log_format, worker_log_level)
     handler = SignalHandler(reloads=not drain and not os.isatty(0))
     done = failed = 0
+    summary = Summary(done=0, failed=0, waiting=0, stuck=True)
     while True:
         reload = ConfigReload(config, loaded.settings)
-        with assemble_daemon(loaded.settings, pool, listeners=listeners, drain=drain) as daemon:
+        assemble = partial(assemble_daemon, loaded.settings, pool, listeners=listeners, drain=drain)
+        with assemble() if drain else assembled_when_possible(assemble, loaded.settings, handler) as daemon:
+            if daemon is None:
+                break
             handler.watch_over(daemon)
             summary = daemon.run(reload=reload.try_now)
         done, failed = done + summary.done, failed + summary.failed
@@ -57,6 +71,26 @@ def supervise(
     pool.stop(0.0)
     logger.info("stopped: {} done, {} failed, {} waiting", done, failed, summary.waiting)
     return summary, handler.stopped_by
+
+
+@contextmanager
+def assembled_when_possible(
+    assemble: Callable[[], AbstractContextManager[Daemon]], settings: Settings, handler: SignalHandler
+) -> Iterator[Daemon | None]:
+    """A daemon, once the disk of its state folder takes it; until then it is tried again. None: a signal came first."""
+    waits = Backoff(first_s=settings.retry_first, most_s=settings.retry_at_most)
+    daemon: Daemon | None = None
+    with ExitStack() as stack:
+        while daemon is None and handler.stopped_by is None:
+            try:
+                daemon = stack.enter_context(assemble())
+            except (StateRefused, OSError) as error:
+                if isinstance(error, OSError) and error.errno not in DISK_FAULTS:
+                    raise
+                wait_s = waits.failed(time.monotonic())
+                logger.error("the daemon cannot start: {}; tried again in {:g} s", error, wait_s)
+                handler.sleep(wait_s)
+        yield daemon
 
 
 def _configured_pool(loaded: LoadedConfig, log_format: str | None, worker_log_level: str | None) -> WorkerPool:
@@ -125,6 +159,12 @@ class SignalHandler:
         if self._is_to_reload:
             self._is_to_reload = False
             daemon.reload()
+
+    def sleep(self, seconds: float) -> None:
+        """Returns after a time, or soon after a signal that stops the daemon."""
+        until_s = self._clock() + seconds
+        while self.stopped_by is None and (left_s := until_s - self._clock()) > 0:
+            time.sleep(min(left_s, LOOK_S))
 
     def _stop(self, number: int, frame: object) -> None:
         if self._stopped_s is not None and self._clock() - self._stopped_s >= ONE_STOP_S:

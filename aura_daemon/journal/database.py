@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.errors import BrokenState, JournalRefused, StateRefused
 from aura_daemon.system import private_state
 from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import may_read, may_update, user_name, why_denied
@@ -226,4 +226,4 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
         raise BrokenState(f"the journal: {path}: {why_denied(error, path, writes=True)}") from None
     except (OSError, sqlite3.OperationalError) as error:
         remedy = "make room there, or name another folder with `state`"
-        raise BrokenState(f"{path} cannot be opened for writing ({error}): {remedy}") from None
+        raise StateRefused(f"{path} cannot be opened for writing ({error}): {remedy}") from None

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.errors import BrokenState, JournalRefused, StateRefused
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import OPEN, SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.jobs.parts import Chain
@@ -67,7 +67,7 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
             self._database.close()
             if read_only:
                 raise
-            raise BrokenState(f"{path}: {error.strerror}: make room there, or mount it writable") from None
+            raise StateRefused(f"{path}: {error.strerror}: make room there, or mount it writable") from None
         except BaseException:
             self._database.close()
             raise

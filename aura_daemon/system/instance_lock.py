@@ -82,8 +82,9 @@ def _lock(file: Path, key: str, folder: Path, mode: int) -> int:
             logger.warning("process {}, which is ending, works on {} still: it is waited for", holder, folder)
         awaited = holder
         time.sleep(LOOK_S)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    with suppress(OSError):  # a full disk: the lock holds without the number, which is for others to read
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
 
 

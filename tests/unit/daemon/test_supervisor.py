@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TypeVar, cast
 
 import pytest
 
+from aura_daemon.daemon import assembly
 from aura_daemon.daemon.loop import Daemon
-from aura_daemon.daemon.supervisor import ONE_STOP_S, SignalHandler
+from aura_daemon.daemon.supervisor import ONE_STOP_S, SignalHandler, assembled_when_possible
+from aura_daemon.errors import BrokenState, StateRefused, UserError
+from tests.conftest import Mount
 from tests.support.house import House
-from tests.support.programs import ROOT
+from tests.support.programs import ROOT, Program
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -125,3 +131,84 @@ def test_under_nohup_a_closing_terminal_stops_nothing() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     SignalHandler()
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+class Refusing:
+    """Assembles a daemon after some refusals."""
+
+    def __init__(self, *refusals: Exception) -> None:
+        self.refusals = list(refusals)
+        self.daemon = object()
+
+    @contextmanager
+    def __call__(self) -> Iterator[Daemon]:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        yield cast(Daemon, self.daemon)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_what_a_disk_refuses_at_the_start_is_tried_again(house: House, number: int, log: list[str]) -> None:
+    assemble = Refusing(StateRefused("the journal: the disk is full"), OSError(number, os.strerror(number)))
+    settings = house.settings(retry_first=0.1)
+    with assembled_when_possible(assemble, settings, SignalHandler()) as daemon:
+        assert daemon is assemble.daemon
+    told = [line for line in log if "cannot start" in line]
+    assert told[0] == "ERROR the daemon cannot start: the journal: the disk is full; tried again in 0.1 s"
+    assert os.strerror(number) in told[1]
+    assert told[1].endswith("tried again in 0.2 s")
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "denied"), UserError([]), BrokenState("damaged")])
+def test_what_somebody_has_to_mend_at_the_start_ends_it(house: House, error: Exception) -> None:
+    with (
+        pytest.raises(type(error)),
+        assembled_when_possible(Refusing(error), house.settings(), SignalHandler()),
+    ):
+        pass
+
+
+@apart
+def test_a_signal_ends_the_wait_for_a_disk(house: House) -> None:
+    handler = SignalHandler()
+    refusing = Refusing(OSError(errno.ENOSPC, "full"))
+    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGTERM])
+    timer.start()
+    with assembled_when_possible(refusing, house.settings(retry_first=600), handler) as daemon:
+        assert daemon is None
+    timer.join()
+    assert handler.stopped_by is signal.SIGTERM
+
+
+def test_a_start_that_was_refused_keeps_no_lock(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise StateRefused("full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(assembly, "Journal", refuse)
+        with pytest.raises(StateRefused), house.daemon(drain=False):
+            pass
+    with house.daemon(drain=False):
+        pass
+
+
+def test_a_daemon_starts_once_there_is_room_and_can_be_stopped_before(house: House, mount: Mount) -> None:
+    mount(house.state, "-t", "tmpfs", "-o", "size=2m", "tmpfs")
+    filling = house.state / "filling"
+    program = Program(house)
+    for ends in (True, False):
+        with filling.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+            while True:
+                file.write(b"x" * 4096)
+        program.start("run")
+        try:
+            program.until(lambda: "the daemon cannot start: " in program.log())
+            if ends:
+                assert program.end() == 0
+                continue
+            filling.unlink()
+            house.drop("cat.yaml")
+            program.until(lambda: "cat.json" in house.results())
+            assert program.end() == 0
+        finally:
+            program.close()
