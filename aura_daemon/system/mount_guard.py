@@ -80,11 +80,14 @@ class MountGuard:
         if self._mount is None:
             return False
         try:
-            return bool(self._absence())
-        except PermissionError:  # a bare mount point may be root's
+            if self._absence():
+                return True
+            regular_files.read(self._marker)  # a server is asked at an `open`; the rest NFS may tell from memory
+        except (FileNotFoundError, PermissionError):  # a bare mount point may be root's
             return mount_of(self.folder) != self._mount
         except OSError:
             return True
+        return False
 
     def _absence(self) -> str:
         if not self.folder.is_dir():

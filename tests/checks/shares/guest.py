@@ -27,6 +27,7 @@ STORIES: Final[Mapping[str, tuple[Callable[[Server], None], ...]]] = {
         full_share.tell,
         mounted_share.tell,
     ),
+    "nfs-soft": (mounted_share.tell,),
 }
 
 

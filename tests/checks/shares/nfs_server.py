@@ -43,6 +43,8 @@ BY_FSID: Final = 1
 class NfsServer:
     """The kernel's server, and its clients."""
 
+    mount_options: str = ""
+    """Further ones, behind commas."""
     programs: Mapping[str, str] = {}
     modules: tuple[str, ...] = ("nfsd", "nfsv4")
     shares: tuple[str, ...] = ("nas", "team", "mounted-team", "of-root", SMALL)
@@ -92,9 +94,15 @@ class NfsServer:
         place = Path("/mnt") / f"{share}-{version}"
         if not place.exists():
             place.mkdir()
-            options = f"vers={version},addr={ADDRESS},clientaddr={ADDRESS},nosharecache"
+            options = f"vers={version},addr={ADDRESS},clientaddr={ADDRESS},nosharecache{self.mount_options}"
             mount(f"{ADDRESS}:/{share}", place, "nfs4", options=options)
         return place
+
+
+class SoftNfsServer(NfsServer):
+    """Its clients give up what the server does not answer: reading and writing fail then."""
+
+    mount_options = ",soft,timeo=50,retrans=1"
 
 
 def _tell(cache: str, line: str) -> None:

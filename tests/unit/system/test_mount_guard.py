@@ -46,19 +46,27 @@ def test_a_new_folder_is_marked_and_known_and_one_without_its_marker_on_another_
     assert later.mark()
 
 
+@pytest.mark.parametrize("step", ["pathlib.Path.is_dir", "aura_daemon.system.files.regular_files.read"])
 def test_a_known_folder_is_awaited_while_its_server_does_not_answer_and_an_unknown_one_is_not(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     guard = MountGuard(house.inbox, house.state)
     assert guard.mark()
     assert not guard.is_awaited()
 
-    def away(folder: Path) -> bool:
-        raise OSError(errno.EHOSTDOWN, "Host is down", str(folder))
+    def away(place: Path) -> bool:
+        raise OSError(errno.EHOSTDOWN, "Host is down", str(place))
 
-    monkeypatch.setattr(Path, "is_dir", away)
+    monkeypatch.setattr(step, away)
     assert guard.is_awaited()
     assert not MountGuard(house.inbox, house.root / "other-state").is_awaited()
+
+
+def test_a_folder_whose_marker_was_deleted_is_not_awaited(house: House) -> None:
+    guard = MountGuard(house.inbox, house.state)
+    assert guard.mark()
+    (house.inbox / MARKER).unlink()
+    assert not guard.is_awaited()
 
 
 def test_a_folder_made_anew_in_the_same_place_is_a_new_one(house: House) -> None:
