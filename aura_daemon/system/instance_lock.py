@@ -58,7 +58,8 @@ class InstanceLock:
         if (descriptor := self._descriptors.pop(key, None)) is not None:
             with suppress(OSError):  # the file system may be gone
                 os.ftruncate(descriptor, 0)
-            os.close(descriptor)
+            with suppress(OSError):  # closed all the same: NFS tells then what it could not write before
+                os.close(descriptor)
 
 
 def _lock(file: Path, key: str, folder: Path, mode: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -55,6 +56,23 @@ def test_one_that_is_ending_is_waited_for(house: House, monkeypatch: pytest.Monk
     assert [line for line in log if "is ending" in line] == [
         f"WARNING process {os.getpid()}, which is ending, works on {house.inbox} still: it is waited for"
     ]
+
+
+def test_a_lock_is_given_back_where_its_server_tells_that_something_was_not_written(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, close = InstanceLock(house.inbox, house.state), os.close
+    lock.acquire()
+
+    def failing(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", failing)
+        lock.release()
+    lock.acquire()
+    lock.release()
 
 
 def test_two_inboxes_cannot_share_one_state_folder(house: House) -> None:
