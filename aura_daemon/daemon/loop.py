@@ -217,19 +217,27 @@ class Daemon:
     def _look_after_folders(self) -> None:
         """Pauses while inbox or outbox is missing: a missing folder must not be taken for empty, or created."""
         absences = [absence for guard in self.guards if (absence := guard.absence())]
+        if not absences and (self._absences or any(guard.lacks_marker() for guard in self.guards)):
+            absences = self._take_up_folders()
         if absences and absences != self._absences:
             logger.error("paused: {}", "; ".join(absences))
             self.health.error(absences[0])
-        elif not absences and (self._absences or any(guard.lacks_marker() for guard in self.guards)):
-            logger.info("inbox and outbox are back" if self._absences else "a folder was made anew")
-            for guard in self.guards:
-                guard.mark()
-            self.lock.renew()
-            self.watcher.restart()
-            self._has_recovered = False  # files that could not be moved meanwhile are found now
         if bool(self._absences) != bool(absences):
             self.health.change()
         self._absences, self.health.is_paused = absences, bool(absences)
+
+    def _take_up_folders(self) -> list[str]:
+        """Goes on with folders that are there again; returns why that cannot be, and nothing where it can."""
+        for guard in self.guards:
+            guard.mark()
+        try:
+            self.lock.renew()
+        except OSError as error:  # a server that is not wholly back, a disk that is full
+            return [f"{file_names.escaped(str(self.settings.inbox))} cannot be locked: {error.strerror}"]
+        logger.info("inbox and outbox are back" if self._absences else "a folder was made anew")
+        self.watcher.restart()
+        self._has_recovered = False  # files that could not be moved meanwhile are found now
+        return []
 
     def _is_drained(self) -> bool:
         """Whether nothing is left to do that needs no repair by the user first."""

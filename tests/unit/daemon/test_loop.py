@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -577,6 +578,31 @@ def test_a_folder_that_goes_away_pauses_the_daemon_and_is_not_made_anew(house: H
         daemon.run()
     assert Status.PAUSED in seen
     assert house.results() == ["cat.json", "cat.png"]
+
+
+def test_a_folder_that_is_back_and_cannot_be_locked_yet_leaves_the_daemon_paused(
+    house: House, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    away = house.root / "away"
+    with house.daemon(drain=False) as daemon:
+        daemon.start()
+        daemon.turn()
+        house.inbox.rename(away)
+        daemon.turn()
+        away.rename(house.inbox)
+        renew, refusals = daemon.lock.renew, [OSError(errno.EIO, "Input/output error")]
+
+        def refuse() -> None:
+            if refusals:
+                raise refusals.pop()
+            renew()
+
+        monkeypatch.setattr(daemon.lock, "renew", refuse)
+        for wanted in (Status.PAUSED, Status.OK):
+            daemon.turn()
+            assert daemon.health.document().status is wanted
+        daemon.shut_down()
+    assert f"ERROR paused: {house.inbox} cannot be locked: Input/output error" in log
 
 
 # -- health ------------------------------------------------------------------------------------------------------------
