@@ -27,8 +27,10 @@ from aura_daemon.system.processes.stop_signals import HANG_UP
 from aura_daemon.workers.assembly import assemble_workers
 from aura_daemon.workers.pool import WorkerPool
 
-DISK_FAULTS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-"""What a disk refuses until somebody has made room, or mounted it anew."""
+_FULL: Final = ("ENOSPC", "EDQUOT", "EROFS", "EIO")
+_AWAY: Final = ("EHOSTDOWN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "ENOTCONN", "ECONNRESET", "ESTALE", "ENODEV")
+PASSING: Final = frozenset(getattr(errno, name) for name in (*_FULL, *_AWAY) if hasattr(errno, name))
+"""What a disk or a server refuses until somebody has made room, or it is back; Windows lacks some."""
 
 LOOK_S: Final = 0.5
 """Seconds between two looks whether a signal has come."""
@@ -77,7 +79,7 @@ def supervise(
 def assembled_when_possible(
     assemble: Callable[[], AbstractContextManager[Daemon]], settings: Settings, handler: SignalHandler
 ) -> Iterator[Daemon | None]:
-    """A daemon, once the disk of its state folder takes it; until then it is tried again. None: a signal came first."""
+    """A daemon, once the disks of its folders take it; until then it is tried again. None: a signal came first."""
     waits = Backoff(first_s=settings.retry_first, most_s=settings.retry_at_most)
     daemon: Daemon | None = None
     with ExitStack() as stack:
@@ -85,7 +87,7 @@ def assembled_when_possible(
             try:
                 daemon = stack.enter_context(assemble())
             except (StateRefused, OSError) as error:
-                if isinstance(error, OSError) and error.errno not in DISK_FAULTS:
+                if isinstance(error, OSError) and error.errno not in PASSING:
                     raise
                 wait_s = waits.failed(time.monotonic())
                 logger.error("the daemon cannot start: {}; tried again in {:g} s", error, wait_s)

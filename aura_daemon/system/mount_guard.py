@@ -44,12 +44,12 @@ class MountGuard:
 
     def mark(self) -> bool:
         """Marks a folder that is present, not yet marked and writable; returns whether it was marked now."""
-        mount = mount_of(self.folder)
-        if self.absence() or (self._marker.is_file() and self._mount == mount):
-            return False
-        if not durable_files.is_writable(self.folder):
+        if self.absence() or not durable_files.is_writable(self.folder):
             return False
         try:
+            mount = mount_of(self.folder)
+            if self._marker.is_file() and self._mount == mount:
+                return False
             if not self._marker.is_file():
                 durable_files.write(self._marker, _TEXT, temp_folder=self._marker.parent / "tmp", replace=True)
             # `json` escapes the surrogates of names that are no text.
@@ -62,8 +62,11 @@ class MountGuard:
         return True
 
     def lacks_marker(self) -> bool:
-        """Whether a folder that was marked has no marker now."""
-        return self._mount is not None and not self._marker.is_file()
+        """Whether a folder that was marked has no marker now; where its server cannot tell, it has."""
+        try:
+            return self._mount is not None and not self._marker.is_file()
+        except OSError:
+            return False
 
     def absence(self) -> str:
         """Why the folder must not be used; empty where it may be."""

@@ -147,7 +147,7 @@ class Refusing:
         yield cast(Daemon, self.daemon)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EHOSTDOWN, errno.ESTALE])
 def test_what_a_disk_refuses_at_the_start_is_tried_again(house: House, number: int, log: list[str]) -> None:
     assemble = Refusing(StateRefused("the journal: the disk is full"), OSError(number, os.strerror(number)))
     settings = house.settings(retry_first=0.1)

@@ -62,6 +62,21 @@ def test_a_known_folder_is_awaited_while_its_server_does_not_answer_and_an_unkno
     assert not MountGuard(house.inbox, house.root / "other-state").is_awaited()
 
 
+def test_a_marker_that_a_server_cannot_tell_of_is_taken_for_there(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = MountGuard(house.inbox, house.state)
+    assert guard.mark()
+
+    def away(place: Path) -> bool:
+        raise OSError(errno.EHOSTDOWN, "Host is down", str(place))
+
+    monkeypatch.setattr(Path, "is_file", away)
+    monkeypatch.setattr(guard, "absence", str)  # it answered a moment ago
+    assert not guard.lacks_marker()
+    assert not guard.mark()
+
+
 def test_a_folder_whose_marker_was_deleted_is_not_awaited(house: House) -> None:
     guard = MountGuard(house.inbox, house.state)
     assert guard.mark()
