@@ -59,7 +59,11 @@ def _awaited(loaded: LoadedConfig) -> tuple[str, ...]:
     folders = folders_of(loaded.settings)
     state = folders.pop("state")
     named = {key: folder for key, folder in folders.items() if key in loaded.named_folders}
-    return tuple(key for key, folder in named.items() if MountGuard(folder, state).is_awaited())
+    return tuple(
+        key
+        for key, folder in named.items()
+        if not os.path.isfile(folder) and MountGuard(folder, state).is_awaited()  # noqa: PTH113 - never raises
+    )
 
 
 def _shut(folder: Path, *, within: Sequence[str]) -> list[str]:

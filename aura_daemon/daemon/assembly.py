@@ -36,7 +36,7 @@ from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.kept_parts import KeptParts
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import SourceDisposal
-from aura_daemon.outbox.source_policy import SourcePolicy, choose
+from aura_daemon.outbox.source_policy import UNDECIDED, SourcePolicy, choose
 from aura_daemon.system import private_state
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
@@ -92,14 +92,14 @@ def assemble_daemon(
     private_state.tighten(state, is_managed=settings.state_is_managed)
     inbox_guard, outbox_guard = MountGuard(inbox, state), MountGuard(outbox, state)
     inbox_is_there = not inbox_guard.absence()
-    choice = choose(settings.sources, inbox)
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
-    if inbox_is_there:
-        logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
     with ExitStack() as stack:
         lock = InstanceLock(inbox, state)
         lock.acquire(inbox_is_there=inbox_is_there)
         stack.callback(lock.release)
+        choice = choose(settings.sources, inbox) if inbox_is_there else UNDECIDED
+        if inbox_is_there:
+            logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
         journal = stack.enter_context(closing(Journal(state / FILE_NAME)))
         control_socket = stack.enter_context(closing(ControlSocket(state)))
         wakeup = stack.enter_context(closing(WakeupPipe()))
@@ -123,7 +123,7 @@ def assemble_daemon(
             log_file=log_file_of(settings),
             drain=drain,
         )
-        for extension in extensions:
+        for extension in reversed(extensions):
             stack.callback(extension.close)
         health = HealthRecorder(
             settings=settings,
@@ -203,5 +203,5 @@ def assemble_daemon(
             listeners=listeners,
             extensions=extensions,
             drain=drain,
-            is_provisional=not inbox_is_there,
+            is_provisional=not inbox_is_there or inbox_guard.is_awaited(),
         )

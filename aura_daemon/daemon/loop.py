@@ -20,7 +20,7 @@ from aura_daemon.daemon.commands import Command, CommandAnswer, CommandHandler
 from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
-from aura_daemon.errors import JournalRefused
+from aura_daemon.errors import AuraError, JournalRefused, UserError
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, Holdups
 from aura_daemon.health.listener import Awaited, DaemonPhase, Extension, HealthWritten, Listener, PhaseChanged, notify
 from aura_daemon.health.recorder import HealthRecorder
@@ -140,6 +140,8 @@ class Daemon:
         try:
             self._look_after_folders()
             if self.is_provisional and not self._is_paused:
+                if self._is_to_reload:
+                    self._reload()
                 self.hands_over = True
                 return True
             for received in self.control_socket.receive():
@@ -232,8 +234,10 @@ class Daemon:
             guard.mark()
         try:
             self.lock.renew()
-        except OSError as error:  # a server that is not wholly back, a disk that is full
-            return [f"{file_names.escaped(str(self.settings.inbox))} cannot be locked: {error.strerror}"]
+        except (OSError, AuraError) as error:  # a server that is not wholly back, a full disk, another daemon
+            told = "; ".join(one.message for one in error.problems) if isinstance(error, UserError) else str(error)
+            reason = (isinstance(error, OSError) and error.strerror) or told
+            return [f"{file_names.escaped(str(self.settings.inbox))} cannot be locked: {reason}"]
         logger.info("inbox and outbox are back" if self._absences else "a folder was made anew")
         self.watcher.restart()
         self._has_recovered = False  # files that could not be moved meanwhile are found now

@@ -27,10 +27,14 @@ from aura_daemon.system.processes.stop_signals import HANG_UP
 from aura_daemon.workers.assembly import assemble_workers
 from aura_daemon.workers.pool import WorkerPool
 
-_FULL: Final = ("ENOSPC", "EDQUOT", "EROFS", "EIO")
+_FULL: Final = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ENOLCK")
 _AWAY: Final = ("EHOSTDOWN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "ENOTCONN", "ECONNRESET", "ESTALE", "ENODEV")
 PASSING: Final = frozenset(getattr(errno, name) for name in (*_FULL, *_AWAY) if hasattr(errno, name))
 """What a disk or a server refuses until somebody has made room, or it is back; Windows lacks some."""
+
+FIRST_WAIT_S: Final = 1.0
+MOST_WAIT_S: Final = 15.0
+"""Between two tries of a start: little is done for one."""
 
 LOOK_S: Final = 0.5
 """Seconds between two looks whether a signal has come."""
@@ -63,6 +67,7 @@ def supervise(
                 break
             handler.watch_over(daemon)
             summary = daemon.run(reload=reload.try_now)
+            handler.leave()
         done, failed = done + summary.done, failed + summary.failed
         if not daemon.hands_over or handler.stopped_by is not None:
             break
@@ -80,8 +85,9 @@ def assembled_when_possible(
     assemble: Callable[[], AbstractContextManager[Daemon]], settings: Settings, handler: SignalHandler
 ) -> Iterator[Daemon | None]:
     """A daemon, once the disks of its folders take it; until then it is tried again. None: a signal came first."""
-    waits = Backoff(first_s=settings.retry_first, most_s=settings.retry_at_most)
+    waits = Backoff(first_s=min(FIRST_WAIT_S, settings.retry_first), most_s=MOST_WAIT_S)
     daemon: Daemon | None = None
+    told = ""
     with ExitStack() as stack:
         while daemon is None and handler.stopped_by is None:
             try:
@@ -89,9 +95,10 @@ def assembled_when_possible(
             except (StateRefused, OSError) as error:
                 if isinstance(error, OSError) and error.errno not in PASSING:
                     raise
-                wait_s = waits.failed(time.monotonic())
-                logger.error("the daemon cannot start: {}; tried again in {:g} s", error, wait_s)
-                handler.sleep(wait_s)
+                if str(error) != told:
+                    logger.error("the daemon cannot start: {}; tried again and again", error)
+                told = str(error)
+                handler.sleep(waits.failed(time.monotonic()))
         yield daemon
 
 
@@ -161,6 +168,10 @@ class SignalHandler:
         if self._is_to_reload:
             self._is_to_reload = False
             daemon.reload()
+
+    def leave(self) -> None:
+        """Keeps what comes from now on for the next daemon."""
+        self._daemon = None
 
     def sleep(self, seconds: float) -> None:
         """Returns after a time, or soon after a signal that stops the daemon."""

@@ -35,7 +35,7 @@ def complaints(document: report.DoctorReport) -> Iterator[Finding]:
     answer = document.findings
     if document.daemon_silent_s is not None:
         yield Finding(
-            message=f"the daemon's process is there, and gave no sign of life for {document.daemon_silent_s:.0f} s: "
+            message=f"the daemon gave no sign of life for {document.daemon_silent_s:.0f} s: "
             "it waits for a share whose server is away, hangs, or was killed",
             mend="bring back the server of inbox and outbox; if it is there, read the log and start the daemon again",
         )

@@ -225,5 +225,6 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     except PermissionError as error:
         raise BrokenState(f"the journal: {path}: {why_denied(error, path, writes=True)}") from None
     except (OSError, sqlite3.OperationalError) as error:
-        remedy = "make room there, or name another folder with `state`"
-        raise StateRefused(f"{path} cannot be opened for writing ({error}): {remedy}") from None
+        message = f"{path} cannot be opened for writing ({error}): make room there, or name another folder with `state`"
+        passes = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        raise (StateRefused if passes else BrokenState)(message) from None

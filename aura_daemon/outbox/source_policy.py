@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from aura_daemon.system import durable_files
+from aura_daemon.system.files import regular_files
 from aura_daemon.system.permissions import is_sticky_for_us
 
 
@@ -43,8 +43,14 @@ class ChosenPolicy:
     reason: str
 
 
+UNDECIDED: Final = ChosenPolicy(disposition=SourcePolicy.KEEP, reason="the inbox is away")
+
+
 def choose(sources: str, inbox: Path) -> ChosenPolicy:
-    """Decides what `sources: auto` means for this inbox; any other setting is taken as it is."""
+    """Decides what `sources: auto` means for this inbox; any other setting is taken as it is.
+
+    Raises OSError where its file system cannot tell.
+    """
     if sources != "auto":
         return ChosenPolicy(disposition=SourcePolicy(sources), reason="as configured")
     if not durable_files.is_writable(inbox):
@@ -53,7 +59,7 @@ def choose(sources: str, inbox: Path) -> ChosenPolicy:
         reason = "the inbox is sticky: only its owner may move the files of others out of it (chmod -t to archive them)"
         return ChosenPolicy(disposition=SourcePolicy.KEEP, reason=reason)
     for mark, tool in TWO_WAY_SYNC_MARKS.items():
-        if os.path.lexists(inbox / mark):
+        if regular_files.exists(inbox / mark):
             reason = f"{mark} says that {tool} keeps this inbox in step: moving a file would delete it on every device"
             return ChosenPolicy(disposition=SourcePolicy.KEEP, reason=reason)
     return ChosenPolicy(

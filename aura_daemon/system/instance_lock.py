@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
-from loguru import logger
-
-from aura_daemon.errors import Problem, UserError
+from aura_daemon.errors import Problem, StateRefused, UserError
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.system.durable_files import is_writable
 from aura_daemon.system.private_state import FILE_MODE
 from aura_daemon.system.processes.running import is_ending
 from aura_daemon.system.windows import needs_wsl2
-
-LOOK_S: Final = 0.2
-"""Seconds between two looks at a lock whose holder is ending."""
 
 
 class InstanceLock:
@@ -33,7 +26,7 @@ class InstanceLock:
     def acquire(self, *, inbox_is_there: bool = True) -> None:
         """Takes the locks; raises UserError with the process that holds one. `renew` locks an absent inbox later.
 
-        A process that is ending is waited for: on NFS that may take until its server is back.
+        Raises StateRefused where that process is ending, which on NFS may take until its server is back.
         """
         try:
             if inbox_is_there:
@@ -72,21 +65,28 @@ def _lock(file: Path, key: str, folder: Path, mode: int) -> int:
     except PermissionError:
         message = f"{file} cannot be written: chown all of {file.parent} to the user that runs aura-daemon"
         raise UserError([Problem(key=key, message=message)]) from None
-    awaited = ""
-    while not _takes(descriptor):
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        if not (holder.isdecimal() and is_ending(int(holder))):
-            os.close(descriptor)
-            message = f"another aura-daemon (process {holder}) works on {folder}; stop it first, or use its outbox"
-            raise UserError([Problem(key=key, message=message)])
-        if holder != awaited:
-            logger.warning("process {}, which is ending, works on {} still: it is waited for", holder, folder)
-        awaited = holder
-        time.sleep(LOOK_S)
+    try:
+        _take(descriptor, key, folder)
+    except BaseException:
+        os.close(descriptor)
+        raise
     with suppress(OSError):  # a full disk: the lock holds without the number, which is for others to read
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
+
+
+def _take(descriptor: int, key: str, folder: Path) -> None:
+    """Raises StateRefused where the holder is ending, and UserError where it is not."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    if _takes(descriptor):
+        return
+    holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+    if holder.isdecimal() and is_ending(int(holder)):
+        raise StateRefused(f"process {holder}, which is ending, works on {folder} still")
+    message = f"another aura-daemon (process {holder}) works on {folder}; stop it first, or use its outbox"
+    raise UserError([Problem(key=key, message=message)])
 
 
 def _takes(descriptor: int) -> bool:

@@ -64,6 +64,7 @@ def main() -> None:
         ("HOME is the state folder", home_is_state, False),
         ("MemoryDenyWriteExecute=yes", no_code, False),
         ("started before its share can be mounted", mounted_later, False),
+        ("the same, where inbox and outbox are shares of their own", mounted_apart, False),
         ("stopped, in a job", stopped, True),
         ("`service uninstall`", removed, True),
         ("a person's service, `--user`", persons, False),
@@ -323,6 +324,36 @@ def mounted_later() -> str:
     call("systemctl", "daemon-reload")
     call("systemctl", "start", UNIT)
     return f"active without it (“{status}”), and goes on once it is mounted; the same after it was unmounted"
+
+
+def mounted_apart() -> str:
+    """Each is a mount of its own then, which systemd makes of what is there where no share is."""
+    call("systemctl", "stop", UNIT)
+    folders = {name: Path("/srv") / name for name in ("in", "out")}
+    for name, folder in folders.items():
+        folder.mkdir()
+        shutil.chown(folder, "aura", "aura")
+        share = Path(f"/srv/share-{name}")
+        share.mkdir()
+        shutil.chown(share, "aura", "aura")
+        call("mount", "--bind", str(share), str(folder))
+    CONFIG.write_text(f"inbox: {folders['in']}\noutbox: {folders['out']}\nstate: {STATE}\nretry_first: 1\n")
+    call(*AURA, "service", "install", "--cpu")
+    until(lambda: shown("StatusText") == "idle", "idle")
+    call("systemctl", "stop", UNIT)
+    call("umount", *(str(folder) for folder in folders.values()))
+    Path("/srv/share-in/apart.yaml").write_text("prompt: a red circle\n")
+    call("systemctl", "start", UNIT)
+    until(lambda: "paused" in shown("StatusText"), "paused")
+    expect(not any(place for folder in folders.values() for place in folder.iterdir()), "something was made there")
+    for name, folder in folders.items():
+        call("mount", "--bind", f"/srv/share-{name}", str(folder))
+    until(lambda: Path("/srv/share-out/apart.json").exists(), "apart.json")
+    call("systemctl", "stop", UNIT)
+    CONFIG.write_text(SETTINGS)
+    call(*AURA, "service", "install", "--cpu")
+    until(lambda: shown("StatusText") == "idle", "idle again")
+    return "active without them, nothing is made in the bare mount points; goes on once they are mounted"
 
 
 def stopped() -> str:

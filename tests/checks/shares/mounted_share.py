@@ -107,11 +107,7 @@ def say_killed(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(ABORT_S)
     code = process.poll()
-    told = (
-        f"it cannot end, and is there after {2 * ABORT_S} s"
-        if code is None
-        else f"it ends by {signal.Signals(-code).name}"
-    )
+    told = f"it cannot end, and is there after {2 * ABORT_S} s" if code is None else f"it ends with {code}"
     say(PART, "gone again; SIGABRT, then SIGKILL, as by systemd", told, is_good=code is None or code < 0)
 
 

@@ -22,6 +22,7 @@ import pytest
 from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.dispatch.ended_job import EndedJob
+from aura_daemon.errors import Problem, UserError
 from aura_daemon.formats.sidecars.schema import Sidecar
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
@@ -590,7 +591,8 @@ def test_a_folder_that_is_back_and_cannot_be_locked_yet_leaves_the_daemon_paused
         house.inbox.rename(away)
         daemon.turn()
         away.rename(house.inbox)
-        renew, refusals = daemon.lock.renew, [OSError(errno.EIO, "Input/output error")]
+        renew = daemon.lock.renew
+        refusals = [UserError([Problem(message="another aura-daemon works there")]), OSError(errno.EIO, "I/O error")]
 
         def refuse() -> None:
             if refusals:
@@ -598,11 +600,12 @@ def test_a_folder_that_is_back_and_cannot_be_locked_yet_leaves_the_daemon_paused
             renew()
 
         monkeypatch.setattr(daemon.lock, "renew", refuse)
-        for wanted in (Status.PAUSED, Status.OK):
+        for wanted in (Status.PAUSED, Status.PAUSED, Status.OK):
             daemon.turn()
             assert daemon.health.document().status is wanted
         daemon.shut_down()
-    assert f"ERROR paused: {house.inbox} cannot be locked: Input/output error" in log
+    for reason in ("I/O error", "another aura-daemon works there"):
+        assert f"ERROR paused: {house.inbox} cannot be locked: {reason}" in log
 
 
 # -- health ------------------------------------------------------------------------------------------------------------

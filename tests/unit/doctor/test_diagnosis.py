@@ -232,3 +232,8 @@ def test_a_strict_sandbox_that_cannot_be_kept_is_to_be_mended_and_any_other_is_o
     )
     for other in (found.model_copy(update={"mode": "auto"}), found.model_copy(update={"lacks": ()}), None):
         assert messages(strict.model_copy(update={"sandbox": other})) == ""
+
+
+def test_a_daemon_that_stands_still_is_told_first() -> None:
+    standing = report(silent=True).model_copy(update={"daemon_silent_s": 190.4})
+    assert messages(standing).startswith("the daemon gave no sign of life for 190 s: it waits for a share")

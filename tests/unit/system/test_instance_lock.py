@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.errors import UserError
+from aura_daemon.errors import StateRefused, UserError
 from aura_daemon.system import instance_lock
 from aura_daemon.system.instance_lock import InstanceLock
 from tests.conftest import Mount
@@ -37,25 +37,18 @@ def test_the_second_one_is_refused_and_told_whose_it_is(house: House) -> None:
     second.release()
 
 
-def test_one_that_is_ending_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+def test_one_that_is_ending_is_told_and_keeps_nothing_open(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a killed daemon whose lock lies on NFS, until the server is back."""
     first, second = InstanceLock(house.inbox, house.state), InstanceLock(house.inbox, house.root / "other")
     first.acquire()
-    looks: list[int] = []
-
-    def is_ending(pid: int) -> bool:
-        looks.append(pid)
-        if len(looks) == 3:
-            first.release()
-        return True
-
-    monkeypatch.setattr(instance_lock, "is_ending", is_ending)
+    monkeypatch.setattr(instance_lock, "is_ending", lambda pid: pid == os.getpid())
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with pytest.raises(StateRefused, match=f"process {os.getpid()}, which is ending, works on {house.inbox} still"):
+        second.acquire()
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+    first.release()
     second.acquire()
     second.release()
-    assert looks == [os.getpid()] * 3
-    assert [line for line in log if "is ending" in line] == [
-        f"WARNING process {os.getpid()}, which is ending, works on {house.inbox} still: it is waited for"
-    ]
 
 
 def test_a_lock_is_given_back_where_its_server_tells_that_something_was_not_written(

@@ -84,6 +84,21 @@ def test_a_folder_whose_marker_was_deleted_is_not_awaited(house: House) -> None:
     assert not guard.is_awaited()
 
 
+def test_a_bare_mount_point_that_is_mounted_over_itself_is_away(house: House, mount: Mount) -> None:
+    """As systemd mounts each of ReadWritePaths, where nothing else is mounted there yet."""
+    disk = house.root / "disk"
+    disk.mkdir()
+    mount(house.inbox, "--bind", str(disk))
+    assert MountGuard(house.inbox, house.state).mark()
+    subprocess.run(["umount", str(house.inbox)], check=True)
+    mount(house.inbox, "--bind", str(house.inbox))
+    later = MountGuard(house.inbox, house.state)
+    assert "lacks its marker" in later.absence()
+    assert later.is_awaited()
+    mount(house.inbox, "--bind", str(disk))  # the share comes, over both
+    assert later.absence() == ""
+
+
 def test_a_folder_made_anew_in_the_same_place_is_a_new_one(house: House) -> None:
     MountGuard(house.inbox, house.state).mark()
     shutil.rmtree(house.inbox)
