@@ -203,5 +203,5 @@ def assemble_daemon(
             listeners=listeners,
             extensions=extensions,
             drain=drain,
-            is_provisional=not inbox_is_there or inbox_guard.is_awaited(),
+            is_provisional=not inbox_is_there,
         )

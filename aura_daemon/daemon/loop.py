@@ -20,7 +20,7 @@ from aura_daemon.daemon.commands import Command, CommandAnswer, CommandHandler
 from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
-from aura_daemon.errors import AuraError, JournalRefused, UserError
+from aura_daemon.errors import AuraError, JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, Holdups
 from aura_daemon.health.listener import Awaited, DaemonPhase, Extension, HealthWritten, Listener, PhaseChanged, notify
 from aura_daemon.health.recorder import HealthRecorder
@@ -235,8 +235,7 @@ class Daemon:
         try:
             self.lock.renew()
         except (OSError, AuraError) as error:  # a server that is not wholly back, a full disk, another daemon
-            told = "; ".join(one.message for one in error.problems) if isinstance(error, UserError) else str(error)
-            reason = (isinstance(error, OSError) and error.strerror) or told
+            reason = error.strerror if isinstance(error, OSError) else error
             return [f"{file_names.escaped(str(self.settings.inbox))} cannot be locked: {reason}"]
         logger.info("inbox and outbox are back" if self._absences else "a folder was made anew")
         self.watcher.restart()

@@ -77,6 +77,15 @@ def test_a_marker_that_a_server_cannot_tell_of_is_taken_for_there(
     assert not guard.mark()
 
 
+def test_a_marker_that_cannot_be_read_keeps_nothing_from_being_drawn(house: House) -> None:
+    MountGuard(house.inbox, house.state).mark()
+    marker = house.inbox / MARKER
+    marker.rename(house.root / "elsewhere")
+    marker.symlink_to(house.root / "elsewhere")
+    house.drop("cat.yaml")
+    assert house.drain().done == 1
+
+
 def test_a_folder_whose_marker_was_deleted_is_not_awaited(house: House) -> None:
     guard = MountGuard(house.inbox, house.state)
     assert guard.mark()
